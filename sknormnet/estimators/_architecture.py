@@ -1,0 +1,87 @@
+"""From an estimator's parameters to its network: one value per hidden layer, each checked."""
+
+from collections.abc import Callable
+from numbers import Integral, Real
+
+import numpy as np
+
+from sknormnet._choices import choose
+from sknormnet.nn.activations import ACTIVATIONS, Activation
+from sknormnet.nn.initializers import INITIALIZERS
+from sknormnet.nn.network import Network, mlp
+
+OUTPUT = ACTIVATIONS["identity"]  # what stands behind the last weights, for init="auto"
+
+
+def build_network(estimator, n_inputs: int, n_outputs: int, dtype) -> Network:
+    """Build the network that an estimator's parameters describe, not yet initialised.
+
+    Raises
+    ------
+    ValueError
+        If a parameter has not one valid value for each hidden layer, or if dropout is
+        asked of a solver that cannot do with it.
+    """
+    hidden = _hidden_sizes(estimator.hidden_layer_sizes)
+    activations = [
+        choose(f"Each 'activation' of {_name(estimator)}", x, ACTIVATIONS, Activation)
+        for x in _per_layer(estimator, "activation", len(hidden))
+    ]
+    keep_probs = _per_layer(estimator, "keep_prob", len(hidden))
+    for keep_prob in keep_probs:
+        if not (isinstance(keep_prob, Real) and 0 < float(keep_prob) <= 1):
+            raise ValueError(
+                f"Each 'keep_prob' of {_name(estimator)} must be a float in the range (0.0, 1.0]."
+                f" Got {keep_prob!r} instead."
+            )
+    if estimator.solver == "lbfgs" and min(estimator.input_keep_prob, *keep_probs, 1) < 1:
+        raise ValueError(
+            "solver='lbfgs' does not support keep_prob < 1 or input_keep_prob < 1: dropout"
+            " makes the loss random, and L-BFGS compares its values from step to step."
+            " Use solver='adam' or solver='sgd'."
+        )
+    batchnorm = {True: "before", False: None}.get(estimator.batchnorm, estimator.batchnorm)
+    return mlp(
+        n_inputs,
+        hidden,
+        n_outputs,
+        activations=activations,
+        inits=[_init(estimator.init, x.init) for x in (*activations, OUTPUT)],
+        batchnorm=batchnorm,
+        batchnorm_momentum=float(estimator.batchnorm_momentum),
+        batchnorm_epsilon=float(estimator.batchnorm_epsilon),
+        keep_probs=[float(x) for x in keep_probs],
+        input_keep_prob=float(estimator.input_keep_prob),
+        dtype=dtype,
+    )
+
+
+def _name(estimator) -> str:
+    return type(estimator).__name__
+
+
+def _hidden_sizes(sizes) -> list[int]:
+    """hidden_layer_sizes as a list, which may be empty."""
+    sizes = list(np.atleast_1d(sizes)) if np.ndim(sizes) < 2 else [sizes]
+    if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return [int(size) for size in sizes]
+
+
+def _per_layer(estimator, name: str, n_layers: int) -> list:
+    """The values of a parameter that is given once for all hidden layers, or one for each."""
+    value = getattr(estimator, name)
+    if isinstance(value, str | Real | Activation):
+        return [value] * n_layers
+    values = list(value)
+    if len(values) != n_layers:
+        raise ValueError(
+            f"The {name!r} parameter of {_name(estimator)} must be one value, or as many as there"
+            f" are hidden layers ({n_layers}). Got {value!r} instead."
+        )
+    return values
+
+
+def _init(init, recommended: str) -> Callable:
+    """The initialiser of a layer whose activation recommends one."""
+    return choose("init", recommended if init == "auto" else init, INITIALIZERS, Callable)

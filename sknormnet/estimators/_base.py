@@ -1,0 +1,417 @@
+"""What the classifier and the regressor share: fit, partial_fit, the raw prediction."""
+
+import copy
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from numbers import Integral, Real
+from typing import Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sknormnet.estimators._architecture import build_network
+from sknormnet.estimators._sklearn import (
+    Interval,
+    Options,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+)
+from sknormnet.estimators._training import History, train_full_batch, train_stochastic
+from sknormnet.nn.activations import ACTIVATIONS, Activation
+from sknormnet.nn.initializers import INITIALIZERS
+from sknormnet.nn.layers import Dense
+from sknormnet.nn.losses import Loss
+from sknormnet.nn.network import Network
+from sknormnet.training.batches import Samples
+from sknormnet.training.loop import Run
+from sknormnet.training.optimizers import OPTIMIZERS
+from sknormnet.training.schedules import SCHEDULES
+from sknormnet.training.stopping import Patience
+
+
+class BaseNormNet(BaseEstimator, ABC):
+    """Base of the estimators; use those instead."""
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS)), Activation, "array-like"],
+        "solver": [StrOptions({*OPTIMIZERS, "lbfgs"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Real, {np.inf}),
+        ],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "batchnorm": ["boolean", StrOptions({"before", "after"})],
+        "batchnorm_momentum": [Interval(Real, 0, 1, closed="left")],
+        "batchnorm_epsilon": [Interval(Real, 0, None, closed="neither")],
+        "keep_prob": [Interval(Real, 0, 1, closed="right"), "array-like"],
+        "input_keep_prob": [Interval(Real, 0, 1, closed="right")],
+        "init": [StrOptions({"auto", *INITIALIZERS}), callable],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        batchnorm=True,
+        batchnorm_momentum=0.9,
+        batchnorm_epsilon=1e-5,
+        keep_prob=1.0,
+        input_keep_prob=1.0,
+        init="auto",
+        dtype="auto",
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.batchnorm = batchnorm
+        self.batchnorm_momentum = batchnorm_momentum
+        self.batchnorm_epsilon = batchnorm_epsilon
+        self.keep_prob = keep_prob
+        self.input_keep_prob = input_keep_prob
+        self.init = init
+        self.dtype = dtype
+
+    # ------------------------------------------------------ for the leaf classes to fill
+
+    @abstractmethod
+    def _encode_target(self, y, rows, *, incremental: bool) -> tuple[Loss, np.ndarray, int]:
+        """Return the loss, the target in the form that it takes, and how many outputs it has.
+
+        `rows` are the numbers of the rows that count, or None for all.
+        """
+
+    @abstractmethod
+    def _score_raw(self, target, raw, loss: Loss, sample_weight) -> float:
+        """Score raw predictions against an encoded target; higher is better."""
+
+    # -------------------------------------------------------------------------- fitting
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None) -> Self:
+        """Fit the network to X and y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs, best on one scale (see
+            :class:`~sklearn.preprocessing.StandardScaler`). Arrays of any numeric dtype,
+            memory-mapped ones too, and CSR matrices are never copied whole.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets: class labels or a label indicator matrix in classification,
+            numbers in regression.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts for in the loss, in batch norm's statistics and in the
+            validation score. Rows of weight 0 are left out.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are invalid, or if the weights have become infinite
+            or NaN. The estimator is then what it was before the call.
+        """
+        with undone_on_failure(self):
+            return self._fit(X, y, sample_weight)
+
+    def _fit(self, X, y, sample_weight, *, incremental: bool = False) -> Self:
+        going_on = hasattr(self, "_run") and (incremental or self.warm_start)
+        X, y, weight, rows = self._validate(X, y, sample_weight, reset=not going_on)
+        loss, target, n_outputs = self._encode_target(y, rows, incremental=incremental)
+        run = self._go_on(X, n_outputs) if going_on else self._begin(X, n_outputs)
+        training, validation = self._split(run, X, target, weight, rows)
+        if self.solver == "lbfgs":
+            history = train_full_batch(self, run, loss, training)
+        else:
+            score = None if validation is None else partial(self._score, validation, loss)
+            history = train_stochastic(self, run, loss, training, score, incremental=incremental)
+        if not np.isfinite(run.network.parameters).all():
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may"
+                " contain large values and need to be preprocessed."
+            )
+        if not incremental:
+            chunks = partial(training.chunks, run.network.chunk_rows)
+            run.network.settle(chunks, len(training))
+        return self._keep(run, loss, history, going_on=going_on)
+
+    def _validate(self, X, y, sample_weight, *, reset: bool):
+        """Check the data.
+
+        Returns X and y as arrays (X perhaps a CSR matrix), the weights, and the numbers
+        of the rows that count, or None if all do.
+        """
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype="numeric",
+            multi_output=True,
+            y_numeric=is_regressor(self),
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if sample_weight is None:
+            return X, y, None, None
+        weight = check_sample_weight(sample_weight, X)
+        if not weight.sum() > 0:
+            raise ValueError(
+                "The sum of sample_weight must be positive, so the weights may not all be zero."
+                f" Got {weight.sum()} instead."
+            )
+        if self.batchnorm and (weight < 0).any():
+            raise ValueError(
+                "Negative values in sample_weight are allowed with batchnorm=False only:"
+                " with them, a batch's variance could be negative."
+            )
+        return X, y, weight, None if weight.all() else np.flatnonzero(weight)
+
+    def _begin(self, X, n_outputs: int) -> Run:
+        """A run from the start, with one stream of random numbers for each use."""
+        dtype = self.dtype
+        if dtype == "auto":
+            dtype = np.float32 if X.dtype == np.float32 else np.float64
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        weights, order, dropout, split = np.random.SeedSequence(seed).spawn(4)
+        network = build_network(self, X.shape[1], n_outputs, dtype)
+        return Run(
+            network.initialize(np.random.Generator(np.random.SFC64(weights))),
+            order=np.random.Generator(np.random.SFC64(order)),
+            dropout=np.random.Generator(np.random.SFC64(dropout)),
+            split_seed=int(split.generate_state(1)[0]),
+        )
+
+    def _go_on(self, X, n_outputs: int) -> Run:
+        """A copy of the last run, so that it survives a failure, under today's parameters."""
+        run = copy.deepcopy(self._run)
+        network = build_network(self, X.shape[1], n_outputs, run.network.dtype)
+        if not network.same_shapes(run.network):
+            raise ValueError(
+                "Training can go on (partial_fit, warm_start=True) only with the"
+                " hidden_layer_sizes, the batchnorm and the number of outputs of before."
+            )
+        network.restore(run.network.snapshot())
+        run.network = network
+        if self._stops_early != (self.validation_scores_ is not None):
+            run.patience = Patience()  # the best loss is nothing to compare a score with
+        return run
+
+    def _split(self, run: Run, X, target, weight, rows) -> tuple[Samples, Samples | None]:
+        """The rows to train on and, for early stopping, those to score."""
+        samples = partial(Samples, X, target, weight=weight, dtype=run.network.dtype)
+        if not self._stops_early:
+            return samples(rows=rows), None
+        rows = np.arange(X.shape[0]) if rows is None else rows
+        split = partial(
+            train_test_split,
+            rows,
+            test_size=self.validation_fraction,
+            random_state=run.split_seed,
+        )
+        one_label = is_classifier(self) and (target.ndim == 1 or target.shape[1] == 1)
+        try:
+            training, held_out = split(stratify=target[rows] if one_label else None)
+        except ValueError as error:
+            training, held_out = split()
+            warnings.warn(f"The validation set is not stratified. {error}", stacklevel=2)
+        if len(held_out) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' "
+                "or the size of your dataset."
+            )
+        return samples(rows=training), samples(rows=held_out)
+
+    @property
+    def _stops_early(self) -> bool:
+        return bool(self.early_stopping and self.solver in OPTIMIZERS)
+
+    def _score(self, validation: Samples, loss: Loss, network: Network) -> float:
+        """Score the network as it would predict now; NaN if it cannot."""
+        network.freeze()
+        raw = np.concatenate([network.predict(x) for x, _ in validation.chunks(network.chunk_rows)])
+        if not np.isfinite(raw).all():
+            return np.nan
+        return float(self._score_raw(validation.y, raw, loss, validation.weight))
+
+    def _keep(self, run: Run, loss: Loss, history: History, *, going_on: bool) -> Self:
+        """Set the fitted attributes; from here on nothing fails."""
+        run.network.freeze()
+        self._run, self._loss = run, loss
+        if not going_on:
+            self.loss_curve_: list[float] = []
+            self.validation_scores_: list[float] | None = None
+        self.loss_curve_ += history.losses
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
+        early = self._stops_early
+        self.best_loss_ = None if early else -run.patience.best
+        self.best_validation_score_ = run.patience.best if early else None
+        self.validation_scores_ = (
+            (self.validation_scores_ or []) + history.scores if early else None
+        )
+        self.n_iter_ = history.n_iter
+        self.t_ = run.samples
+        self.n_layers_ = len(self.coefs_) + 1
+        self.n_outputs_ = self.coefs_[-1].shape[1]
+        self.out_activation_ = loss.out_activation
+        return self
+
+    def _check_solver(self) -> bool:
+        if self.solver not in OPTIMIZERS:
+            raise AttributeError(
+                "partial_fit is only available for stochastic"
+                f" optimizers. {self.solver} is not stochastic."
+            )
+        return True
+
+    def _partial_fit(self, X, y, sample_weight) -> Self:
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    # ----------------------------------------------------------------------- prediction
+
+    def _predict_raw(self, X) -> np.ndarray:
+        """The network's raw predictions, of shape (n_samples, n_outputs)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype="numeric", reset=False)
+        return self._run.network.predict(X)
+
+    # ----------------------------------------------------------------------- attributes
+
+    @property
+    def coefs_(self) -> list[np.ndarray]:
+        """Weights of each layer, of shape (fan_in, fan_out); read-only."""
+        return self._fitted("W")
+
+    @property
+    def intercepts_(self) -> list[np.ndarray]:
+        """Biases of each layer, of shape (fan_out,); zeros in front of batch norm; read-only."""
+        return self._fitted("b")
+
+    @property
+    def gammas_(self) -> list[np.ndarray]:
+        """Batch norm's scale for each hidden layer, of shape (n_units,); read-only."""
+        return self._fitted("gamma")
+
+    @property
+    def betas_(self) -> list[np.ndarray]:
+        """Batch norm's shift for each hidden layer, of shape (n_units,); read-only."""
+        return self._fitted("beta")
+
+    @property
+    def running_means_(self) -> list[np.ndarray]:
+        """Mean that batch norm predicts with, for each hidden layer; read-only."""
+        return self._fitted("mean")
+
+    @property
+    def running_vars_(self) -> list[np.ndarray]:
+        """Variance that batch norm predicts with, for each hidden layer; read-only."""
+        return self._fitted("var")
+
+    def _fitted(self, name: str) -> list[np.ndarray]:
+        """The arrays of one name, as read-only views of what the network holds."""
+        try:
+            network = self._run.network
+        except AttributeError:
+            raise AttributeError(f"{type(self).__name__} is not fitted yet.") from None
+        found = []
+        for layer, arrays in zip(network.layers, network.arrays(), strict=True):
+            array = getattr(arrays, name, None)
+            if name == "b" and isinstance(layer, Dense) and not layer.bias:
+                array = np.zeros(layer.fan_out, network.dtype)
+            if array is not None:
+                view = array if name == "W" else array.reshape(-1)
+                view.flags.writeable = False
+                found.append(view)
+        return found
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+@contextmanager
+def undone_on_failure(estimator: BaseEstimator) -> Iterator[None]:
+    """Give an estimator back the attributes that it had, if the block fails."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

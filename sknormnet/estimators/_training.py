@@ -1,0 +1,158 @@
+"""How an estimator's parameters steer training: when it stops, what it keeps, what it says."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from sknormnet.estimators._sklearn import check_optimize_result
+from sknormnet.nn.losses import Loss
+from sknormnet.nn.network import Network
+from sknormnet.training.batches import Samples
+from sknormnet.training.lbfgs import lbfgs
+from sknormnet.training.loop import Run, epochs
+from sknormnet.training.optimizers import OPTIMIZERS
+from sknormnet.training.schedules import SCHEDULES, Schedule
+
+
+@dataclass
+class History:
+    """What one call has to tell: losses and validation scores, iteration by iteration."""
+
+    losses: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    n_iter: int = 0
+
+
+def train_full_batch(estimator, run: Run, loss: Loss, training: Samples) -> History:
+    """Train by L-BFGS on all rows at once."""
+    history = History()
+
+    def report(value: float) -> None:
+        history.losses.append(value)
+        run.patience = run.patience.after(-value, tol=0)
+        _say(estimator, f"Iteration {len(history.losses)}, loss = {value:.8f}")
+
+    result = lbfgs(
+        run.network,
+        loss,
+        training.whole(),
+        alpha=float(estimator.alpha),
+        max_iter=estimator.max_iter,
+        max_fun=estimator.max_fun,
+        tol=estimator.tol,
+        report=report,
+    )
+    if not history.losses:
+        report(float(result.fun))
+    run.samples += result.nfev * len(training)
+    history.n_iter = check_optimize_result("lbfgs", result, estimator.max_iter)
+    return history
+
+
+def train_stochastic(
+    estimator,
+    run: Run,
+    loss: Loss,
+    training: Samples,
+    validation_score: Callable[[Network], float] | None,
+    *,
+    incremental: bool,
+) -> History:
+    """Train by minibatches until the loss, or the validation score, stalls.
+
+    With a validation score, the network is left as it was when that was best. An
+    incremental call trains for one epoch and goes on with the optimiser's state.
+    """
+    optimizer = _settings(OPTIMIZERS[estimator.solver], estimator)
+    run.use(optimizer, anew=not incremental)
+    schedule = _settings(
+        SCHEDULES[estimator.learning_rate if optimizer.scheduled else "constant"], estimator
+    )
+    batches = partial(
+        training.batches,
+        run.order,
+        _batch_size(estimator.batch_size, len(training)),
+        min_batch_size=2 if estimator.batchnorm else 1,  # a single row has no variance
+        shuffle=estimator.shuffle,
+    )
+
+    def rate() -> float:
+        return float(estimator.learning_rate_init * schedule.factor(run.samples, run.stalls))
+
+    history, best = History(), None
+    steps = epochs(run, loss, batches, alpha=float(estimator.alpha), rate=rate)
+    try:
+        for value in islice(steps, 1 if incremental else estimator.max_iter):
+            history.n_iter += 1
+            history.losses.append(value)
+            _say(estimator, f"Iteration {history.n_iter}, loss = {value:.8f}")
+            score = -value
+            if validation_score:
+                score = validation_score(run.network)
+                history.scores.append(score)
+                _say(estimator, f"Validation score: {score:f}")
+                if score > run.patience.best:
+                    best = run.network.snapshot()
+            run.patience = run.patience.after(score, tol=estimator.tol)
+            if not np.isfinite(value) or _ends(estimator, run, schedule, rate()):
+                break
+        else:
+            if not incremental:
+                warnings.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) "
+                    "reached and the optimization hasn't converged yet.",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=2)
+    if best is not None:
+        run.network.restore(best)
+    return history
+
+
+def _ends(estimator, run: Run, schedule: Schedule, rate: float) -> bool:
+    """Whether training ends here: it has stalled, and the rate is not to be lowered."""
+    if run.patience.waited <= estimator.n_iter_no_change:
+        return False
+    watched = "Validation score" if estimator.early_stopping else "Training loss"
+    message = (
+        f"{watched} did not improve more than tol={estimator.tol:f}"
+        f" for {estimator.n_iter_no_change} consecutive epochs."
+    )
+    if not schedule.goes_on(rate):
+        _say(estimator, f"{message} Stopping.")
+        return True
+    run.patience = run.patience.renewed()
+    run.stalls += 1
+    _say(estimator, f"{message} Lowering the learning rate.")
+    return False
+
+
+def _batch_size(batch_size: int | str, n_rows: int) -> int:
+    if isinstance(batch_size, str):  # "auto"
+        return min(200, n_rows)
+    if batch_size > n_rows:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            stacklevel=2,
+        )
+    return min(batch_size, n_rows)
+
+
+def _settings(kind: type, estimator) -> Any:
+    """An optimiser or a schedule, set as the estimator's parameters of those names say."""
+    values = {f.name: getattr(estimator, f.name) for f in fields(kind)}
+    # A search may hand in numpy.float64, which would drag float32 arrays along.
+    return kind(**{k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()})
+
+
+def _say(estimator, message: str) -> None:
+    if estimator.verbose:
+        print(message)

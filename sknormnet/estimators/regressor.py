@@ -1,0 +1,393 @@
+"""NormNetRegressor."""
+
+from typing import Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils.metaestimators import available_if
+
+from sknormnet.estimators._base import BaseNormNet, undone_on_failure
+from sknormnet.estimators._sklearn import StrOptions, fit_context
+from sknormnet.nn.losses import LOSSES
+
+
+class NormNetRegressor(RegressorMixin, BaseNormNet):
+    """Neural network regressor with batch normalisation, dropout and L2.
+
+    A multi-layer perceptron that minimises the squared error or the Poisson deviance. It has
+    all parameters, attributes and methods of :class:`~sklearn.neural_network.MLPRegressor`,
+    and adds `batchnorm`, `keep_prob`, `init`, more activations and more. Scale the inputs
+    first, as with :class:`~sklearn.preprocessing.StandardScaler`; targets far from the order
+    of 1 are better scaled too, as with
+    :class:`~sklearn.compose.TransformedTargetRegressor`.
+
+    Parameters
+    ----------
+    loss : {'squared_error', 'poisson'}, default='squared_error'
+        What is minimised, summed over the outputs.
+
+        - 'squared_error', ``(prediction - y)**2 / 2``
+        - 'poisson', half the Poisson deviance, ``y log(y / prediction) - y + prediction``,
+          where the prediction is the exponential of the raw one; for y >= 0
+
+    hidden_layer_sizes : int or array-like of int of shape (n_hidden_layers,), default=(100,)
+        Number of units in each hidden layer. An empty one makes the model linear.
+
+    activation : str, Activation, or array-like of these, default='relu'
+        Activation function of the hidden layers, one for all or one for each. A name or
+        a :class:`sknormnet.Activation`:
+
+        - 'identity', f(z) = z
+        - 'logistic', f(z) = 1 / (1 + exp(-z))
+        - 'tanh', f(z) = tanh(z)
+        - 'relu', f(z) = max(z, 0)
+        - 'leaky_relu', f(z) = max(z, 0.01 z)
+        - 'elu', f(z) = z if z > 0 else exp(z) - 1
+        - 'selu', f(z) = 1.0507 (z if z > 0 else 1.6733 (exp(z) - 1))
+        - 'gelu', f(z) = z P(Z <= z) with Z standard normal
+        - 'silu', f(z) = z / (1 + exp(-z))
+        - 'softplus', f(z) = log(1 + exp(z))
+        - 'mish', f(z) = z tanh(softplus(z))
+
+    solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
+        How the loss is minimised.
+
+        - 'adam', by minibatches with Adam [4]_
+        - 'sgd', by minibatches with stochastic gradient descent and momentum
+        - 'lbfgs', on all rows at once with L-BFGS, for small data sets; without dropout
+
+    alpha : float, default=0.0001
+        Strength of the L2 penalty. It adds ``0.5 * alpha * sum(W**2) / total`` to the loss
+        of a batch, where total is the number of its rows times the mean sample weight. It
+        shrinks weights only, never biases, gammas or betas.
+
+    batch_size : int or 'auto', default='auto'
+        Number of rows of a minibatch; 'auto' is ``min(200, n_samples)``. With batch norm,
+        a last batch of a single row joins the one before.
+
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        Schedule of the learning rate. Only used when ``solver='sgd'``.
+
+        - 'constant', `learning_rate_init` throughout
+        - 'invscaling', ``learning_rate_init / (t + 1) ** power_t`` after t training samples
+        - 'adaptive', divided by 5 each time that training would stop otherwise, until it
+          is at most 1e-6
+
+    learning_rate_init : float, default=0.001
+        Initial learning rate. Only used when solver is 'adam' or 'sgd'.
+
+    power_t : float, default=0.5
+        Exponent of the 'invscaling' schedule.
+
+    max_iter : int, default=200
+        Largest number of epochs; of iterations for 'lbfgs'.
+
+    shuffle : bool, default=True
+        Whether to draw a new order of the rows for each epoch.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds four independent streams, for the initial weights, the order of the rows, the
+        dropout masks and the validation split. Pass an int for the same result each time.
+
+    tol : float, default=1e-4
+        Training stops when the loss, or the validation score, has not improved by at least
+        this for more than `n_iter_no_change` epochs in a row. For 'lbfgs', the largest
+        element of the gradient at which it stops.
+
+    verbose : bool or int, default=False
+        Whether to print the loss of each epoch.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last solution instead of starting anew.
+
+    momentum : float, default=0.9
+        Momentum, in [0, 1]. Only used when ``solver='sgd'``.
+
+    nesterovs_momentum : bool, default=True
+        Whether to use Nesterov's momentum. Only used when ``solver='sgd'``.
+
+    early_stopping : bool, default=False
+        Whether to hold out `validation_fraction` of the rows, stop when the score on them
+        stalls, and give back the network that scored best. Only used when solver is 'adam'
+        or 'sgd'.
+
+    validation_fraction : float, default=0.1
+        Share of the rows to hold out, in [0, 1). Only used with early stopping.
+
+    beta_1 : float, default=0.9
+        Decay of Adam's average of gradients, in [0, 1).
+
+    beta_2 : float, default=0.999
+        Decay of Adam's average of squared gradients, in [0, 1).
+
+    epsilon : float, default=1e-8
+        Added to the square root that Adam divides by.
+
+    n_iter_no_change : int, default=10
+        For how many epochs in a row the loss or score may fail to improve by `tol`.
+
+    max_fun : int, default=15000
+        Largest number of evaluations of the loss. Only used when ``solver='lbfgs'``.
+
+    batchnorm : bool or {'before', 'after'}, default=True
+        Whether each hidden layer is normalised, and whether before its activation (which
+        True stands for) or after it [1]_: by unit, ``gamma * (z - mean) / sqrt(var +
+        batchnorm_epsilon) + beta``, with the mean and the biased variance over the batch,
+        weighted by `sample_weight`. gamma, from 1, and beta, from 0, are learned. For
+        prediction, mean and variance are those over all training rows.
+
+    batchnorm_momentum : float, default=0.9
+        Weight of the OLD value in the running averages that predict until `fit` is over,
+        and after `partial_fit`; in [0, 1).
+
+    batchnorm_epsilon : float, default=1e-5
+        Added to the variance.
+
+    keep_prob : float or array-like of float of shape (n_hidden_layers,), default=1.0
+        Probability to keep a hidden unit in a training step, in (0, 1], for all hidden
+        layers or for each [2]_. Those kept are divided by it, so that prediction, which
+        keeps all, needs no correction (inverted dropout).
+
+    input_keep_prob : float, default=1.0
+        The same for the inputs.
+
+    init : str or callable, default='auto'
+        Initial weights; biases start at 0. A callable ``(fan_in, fan_out, rng) -> array of
+        shape (fan_in, fan_out)``, where rng is a :class:`numpy.random.Generator`, or:
+
+        - 'auto', what suits the activation: 'he_normal' for ReLU and its kin,
+          'xavier_uniform' for tanh, logistic, identity and the output, 'lecun_normal' for
+          SELU
+        - 'he_normal', 'he_uniform', variance 2 / fan_in [3]_
+        - 'xavier_normal', 'xavier_uniform', variance 2 / (fan_in + fan_out) [5]_
+        - 'lecun_normal', 'lecun_uniform', variance 1 / fan_in
+        - 'orthogonal', orthonormal rows or columns
+        - 'normal', standard deviation 0.01
+        - 'zeros'
+
+    dtype : {'auto', 'float32', 'float64'}, default='auto'
+        Precision of the network. 'auto' is float32 for X of that dtype, else float64.
+
+    Attributes
+    ----------
+    loss_ : float
+        Loss of the last iteration.
+
+    best_loss_ : float or None
+        Lowest loss of all iterations. None with early stopping.
+
+    loss_curve_ : list of float of length n_iter_
+        Loss of each iteration; goes on over calls with warm_start and `partial_fit`.
+
+    validation_scores_ : list of float of length n_iter_ or None
+        R squared on the held-out rows after each epoch. None without early stopping.
+
+    best_validation_score_ : float or None
+        The best of them, at which the network was kept. None without early stopping.
+
+    t_ : int
+        Number of training samples that the solver has seen.
+
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of each layer. These and the arrays below are read-only.
+
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of each layer; zeros for a layer in front of batch norm, which has none.
+
+    gammas_, betas_ : list of ndarray of shape (n_units,)
+        Batch norm's learned scale and shift, for each hidden layer. Empty without it.
+
+    running_means_, running_vars_ : list of ndarray of shape (n_units,)
+        Mean and biased variance that batch norm predicts with, for each hidden layer.
+        Empty without it.
+
+    n_features_in_ : int
+        Number of features seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if X has names that are all strings.
+
+    n_iter_ : int
+        Number of iterations of the last call.
+
+    n_layers_ : int
+        Number of layers, input and output among them.
+
+    n_outputs_ : int
+        Number of the network's outputs.
+
+    out_activation_ : str
+        Name of the function from raw predictions to predictions.
+
+    See Also
+    --------
+    NormNetClassifier : The same network for classification.
+    sklearn.neural_network.MLPRegressor : The regressor that this one extends.
+
+    References
+    ----------
+    .. [1] Ioffe and Szegedy (2015), "Batch normalization: accelerating deep network training
+       by reducing internal covariate shift", arXiv 1502.03167.
+    .. [2] Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from
+       overfitting", Journal of Machine Learning Research 15.
+    .. [3] He et al. (2015), "Delving deep into rectifiers: surpassing human-level performance
+       on ImageNet classification", arXiv 1502.01852.
+    .. [4] Kingma and Ba (2014), "Adam: a method for stochastic optimization",
+       arXiv 1412.6980.
+    .. [5] Glorot and Bengio (2010), "Understanding the difficulty of training deep
+       feedforward neural networks", AISTATS.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_friedman1
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sknormnet import NormNetRegressor
+    >>> X, y = make_friedman1(n_samples=1000, random_state=0)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> model = make_pipeline(
+    ...     StandardScaler(),
+    ...     NormNetRegressor(alpha=1, learning_rate_init=0.01, max_iter=500, random_state=0),
+    ... )
+    >>> model.fit(X_train, y_train).score(X_test, y_test)
+    0.96...
+    """
+
+    _parameter_constraints: dict = {
+        **BaseNormNet._parameter_constraints,
+        "loss": [StrOptions(set(LOSSES))],
+    }
+
+    def __init__(
+        self,
+        loss="squared_error",
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        batchnorm=True,
+        batchnorm_momentum=0.9,
+        batchnorm_epsilon=1e-5,
+        keep_prob=1.0,
+        input_keep_prob=1.0,
+        init="auto",
+        dtype="auto",
+    ):
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            batchnorm=batchnorm,
+            batchnorm_momentum=batchnorm_momentum,
+            batchnorm_epsilon=batchnorm_epsilon,
+            keep_prob=keep_prob,
+            input_keep_prob=input_keep_prob,
+            init=init,
+            dtype=dtype,
+        )
+        self.loss = loss
+
+    @available_if(BaseNormNet._check_solver)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None) -> Self:
+        """Train for one epoch over the given rows, going on from where training stands.
+
+        Optimiser, random streams and batch norm's running statistics go on too.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts for, relative to the others of this call.
+
+        Returns
+        -------
+        self : object
+            The estimator, trained further.
+
+        Raises
+        ------
+        ValueError
+            As `fit` does, and with ``early_stopping=True``.
+        """
+        with undone_on_failure(self):
+            return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X) -> np.ndarray:
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predicted means, in the network's dtype.
+        """
+        raw = self._predict_raw(X)
+        y = self._loss.inverse_link(raw)
+        return y.ravel() if y.shape[1] == 1 else y
+
+    def _encode_target(self, y, rows, *, incremental):
+        loss = LOSSES[self.loss]
+        if not loss.in_y_true_range(y if rows is None else y[rows]):
+            raise ValueError(
+                f"Some value(s) of y are out of the valid range of the loss {self.loss!r}."
+            )
+        y = y.reshape(len(y), -1)
+        return loss, y, y.shape[1]
+
+    def _score_raw(self, target, raw, loss, sample_weight):
+        return r2_score(target, loss.inverse_link(raw), sample_weight=sample_weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

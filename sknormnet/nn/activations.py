@@ -1,0 +1,192 @@
+"""Activation functions as frozen records; knows nothing of layers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import erf
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise activation function, its derivative and its initialiser.
+
+    Parameters
+    ----------
+    name : str
+        What the activation is called.
+    function : callable ``(z, out) -> out``
+        Writes f(z) into `out`, an array of the shape and dtype of `z`, and returns it.
+        `out` may be `z` itself.
+    derivative : callable ``(z, y, out) -> out``
+        Writes f'(z) into `out`, which is a third array, and returns it; ``y = f(z)``.
+    init : str, default="he_normal"
+        The initialiser recommended for the weights in front of it, which
+        ``init="auto"`` takes.
+
+    Notes
+    -----
+    Give functions that a module defines (no lambdas), so that fitted models pickle.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknormnet import Activation
+    >>> def softsign(z, out):
+    ...     return np.divide(z, 1 + abs(z), out=out)
+    >>> def softsign_derivative(z, y, out):
+    ...     return np.square(1 - abs(y), out=out)
+    >>> Activation("softsign", softsign, softsign_derivative, init="xavier_uniform")
+    Activation(name='softsign', init='xavier_uniform')
+    """
+
+    name: str
+    function: Callable[..., np.ndarray] = field(repr=False)
+    derivative: Callable[..., np.ndarray] = field(repr=False)
+    init: str = "he_normal"
+
+
+@lru_cache(maxsize=64)
+def _zeros(n_units: int, dtype: np.dtype) -> np.ndarray:
+    """A row of zeros: ``maximum`` with it takes half the time of one with a scalar."""
+    return np.zeros(n_units, dtype)
+
+
+def _sigmoid(z, out=None):
+    # (1 + tanh(z / 2)) / 2 is the logistic function at a tenth of expit's time.
+    out = np.multiply(z, 0.5, out=out)
+    np.tanh(out, out=out)
+    out += 1
+    out *= 0.5
+    return out
+
+
+def _identity(z, out):
+    np.copyto(out, z)
+    return out
+
+
+def _identity_derivative(z, y, out):
+    out.fill(1)
+    return out
+
+
+def _logistic_derivative(z, y, out):
+    np.subtract(1, y, out=out)
+    return np.multiply(out, y, out=out)
+
+
+def _tanh_derivative(z, y, out):
+    np.multiply(y, y, out=out)
+    return np.subtract(1, out, out=out)
+
+
+def _relu(z, out):
+    return np.maximum(z, _zeros(z.shape[-1], z.dtype), out=out)
+
+
+def _relu_derivative(z, y, out):
+    return np.greater(y, 0, out=out)
+
+
+LEAKY_SLOPE = 0.01
+
+
+def _leaky_relu(z, out):
+    return np.maximum(z, LEAKY_SLOPE * z, out=out)
+
+
+def _leaky_relu_derivative(z, y, out):
+    np.greater(y, 0, out=out)
+    return np.maximum(out, LEAKY_SLOPE, out=out)
+
+
+def _elu(z, out):
+    # expm1(min(z, 0)) is above z for z < 0 and 0 otherwise, so the larger one is elu.
+    return np.maximum(z, np.expm1(np.minimum(z, 0)), out=out)
+
+
+def _elu_derivative(z, y, out):
+    np.minimum(y, 0, out=out)
+    return np.add(out, 1, out=out)
+
+
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+
+
+def _selu(z, out):
+    negative = SELU_ALPHA * np.expm1(np.minimum(z, 0))
+    np.maximum(z, 0, out=out)
+    out += negative
+    out *= SELU_SCALE
+    return out
+
+
+def _selu_derivative(z, y, out):
+    np.copyto(out, np.where(y > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA))
+    return out
+
+
+def _normal_cdf(z):
+    return 0.5 * (1 + erf(z * np.sqrt(0.5).astype(z.dtype)))
+
+
+def _gelu(z, out):
+    return np.multiply(z, _normal_cdf(z), out=out)
+
+
+def _gelu_derivative(z, y, out):
+    density = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi).astype(z.dtype)
+    return np.add(_normal_cdf(z), z * density, out=out)
+
+
+def _silu(z, out):
+    return np.multiply(z, _sigmoid(z), out=out)
+
+
+def _silu_derivative(z, y, out):
+    sigmoid = _sigmoid(z)
+    np.subtract(1, sigmoid, out=out)
+    np.multiply(out, y, out=out)
+    return np.add(out, sigmoid, out=out)
+
+
+def _softplus(z, out):
+    return np.logaddexp(z, 0, out=out)
+
+
+def _softplus_derivative(z, y, out):
+    return _sigmoid(z, out)
+
+
+def _mish(z, out):
+    return np.multiply(z, np.tanh(np.logaddexp(z, 0)), out=out)
+
+
+def _mish_derivative(z, y, out):
+    gate = np.tanh(np.logaddexp(z, 0))
+    np.subtract(1, gate * gate, out=out)
+    out *= z
+    out *= _sigmoid(z)
+    out += gate
+    return out
+
+
+ACTIVATIONS = {
+    activation.name: activation
+    for activation in (
+        Activation("identity", _identity, _identity_derivative, "xavier_uniform"),
+        Activation("logistic", _sigmoid, _logistic_derivative, "xavier_uniform"),
+        Activation("tanh", np.tanh, _tanh_derivative, "xavier_uniform"),
+        Activation("relu", _relu, _relu_derivative),
+        Activation("leaky_relu", _leaky_relu, _leaky_relu_derivative),
+        Activation("elu", _elu, _elu_derivative),
+        Activation("selu", _selu, _selu_derivative, "lecun_normal"),
+        Activation("gelu", _gelu, _gelu_derivative),
+        Activation("silu", _silu, _silu_derivative),
+        Activation("softplus", _softplus, _softplus_derivative),
+        Activation("mish", _mish, _mish_derivative),
+    )
+}

@@ -1,0 +1,91 @@
+"""Initial weights, as frozen callables; know nothing of layers or activations."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Initializer = Callable[[int, int, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class VarianceScaling:
+    """Independent zero-mean weights of variance ``scale / fan``.
+
+    Parameters
+    ----------
+    scale : float
+        The variance, times the fan.
+    fan : {"in", "average"}
+        Divide by `fan_in`, or by ``(fan_in + fan_out) / 2``.
+    distribution : {"normal", "uniform"}
+        The uniform one runs over +- sqrt(3 * variance).
+
+    References
+    ----------
+    LeCun et al. (1998), "Efficient BackProp" (scale 1, fan in).
+    Glorot and Bengio (2010), "Understanding the difficulty of training deep
+    feedforward neural networks" (scale 1, average).
+    He et al. (2015), "Delving deep into rectifiers", arXiv 1502.01852 (scale 2, fan in).
+    """
+
+    scale: float
+    fan: Literal["in", "average"]
+    distribution: Literal["normal", "uniform"]
+
+    def __call__(self, fan_in: int, fan_out: int, rng: np.random.Generator) -> np.ndarray:
+        fan = fan_in if self.fan == "in" else (fan_in + fan_out) / 2
+        std = np.sqrt(self.scale / fan)
+        if self.distribution == "normal":
+            return rng.normal(0, std, (fan_in, fan_out))
+        bound = np.sqrt(3) * std
+        return rng.uniform(-bound, bound, (fan_in, fan_out))
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Independent weights from a normal distribution, whatever the layer's size."""
+
+    std: float = 0.01
+
+    def __call__(self, fan_in: int, fan_out: int, rng: np.random.Generator) -> np.ndarray:
+        return rng.normal(0, self.std, (fan_in, fan_out))
+
+
+@dataclass(frozen=True)
+class Zeros:
+    """All weights 0: the units of a layer stay equal to each other."""
+
+    def __call__(self, fan_in: int, fan_out: int, rng: np.random.Generator) -> np.ndarray:
+        return np.zeros((fan_in, fan_out))
+
+
+@dataclass(frozen=True)
+class Orthogonal:
+    """Uniformly drawn orthonormal rows or columns, whichever are fewer.
+
+    References
+    ----------
+    Saxe et al. (2013), "Exact solutions to the nonlinear dynamics of learning in deep
+    linear neural networks", arXiv 1312.6120.
+    """
+
+    def __call__(self, fan_in: int, fan_out: int, rng: np.random.Generator) -> np.ndarray:
+        tall = rng.normal(size=(max(fan_in, fan_out), min(fan_in, fan_out)))
+        q, r = np.linalg.qr(tall)
+        q *= np.sign(np.diag(r))  # makes the draw uniform over orthogonal matrices
+        return q if fan_in >= fan_out else q.T
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "he_normal": VarianceScaling(2, "in", "normal"),
+    "he_uniform": VarianceScaling(2, "in", "uniform"),
+    "xavier_normal": VarianceScaling(1, "average", "normal"),
+    "xavier_uniform": VarianceScaling(1, "average", "uniform"),
+    "lecun_normal": VarianceScaling(1, "in", "normal"),
+    "lecun_uniform": VarianceScaling(1, "in", "uniform"),
+    "orthogonal": Orthogonal(),
+    "normal": Normal(),
+    "zeros": Zeros(),
+}

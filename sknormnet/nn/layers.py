@@ -1,0 +1,298 @@
+"""The layers: what each computes and its derivative; they know nothing of each other.
+
+A layer is a frozen record of settings. What training changes is lent to it: its arrays
+in the network's flat vectors, as attributes of `lent`,
+
+    W, b, gamma, beta       its trained parameters
+    d_W, d_b, ...           where their gradient goes
+    mean, var               where batch norm leaves the statistics of the batch
+
+``bind`` takes them, allocates the buffers for batches of `n_rows` rows once, and returns
+
+    forward(x, share, rng) -> y, backward
+    backward(d_y) -> d_x
+
+where `x` is (n_rows, n_units in), `share` (1, n_rows) holds each row's share of the
+batch's weight and sums to 1, and `rng` draws the dropout masks. The buffers are reused:
+`y` holds until the next forward, and backward may overwrite `d_y`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from sknormnet.nn.activations import Activation
+from sknormnet.nn.initializers import Initializer
+from sknormnet.nn.parameters import Shapes
+
+Backward = Callable[[np.ndarray], Any]
+Forward = Callable[..., tuple[np.ndarray, Backward]]
+
+
+class Layer(ABC):
+    """One step of the network."""
+
+    @property
+    def parameters(self) -> Shapes:
+        """Shapes of the trained parameters."""
+        return {}
+
+    @property
+    def statistics(self) -> Shapes:
+        """Shapes of the batch statistics that prediction needs."""
+        return {}
+
+    def initialize(self, lent: SimpleNamespace, rng: np.random.Generator) -> None:
+        """Set the trained parameters to their starting values."""
+        return
+
+    @abstractmethod
+    def infer(self, x, lent: SimpleNamespace) -> np.ndarray:
+        """Return `y` as in prediction, in a new array; dropout is off, statistics are fixed."""
+
+    @abstractmethod
+    def bind(self, n_rows: int, lent: SimpleNamespace, *, input_gradient: bool = True) -> Forward:
+        """Return the forward pass for batches of `n_rows` rows."""
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """``y = x @ W + b``; `x` may be sparse.
+
+    Parameters
+    ----------
+    fan_in, fan_out : int
+    init : callable ``(fan_in, fan_out, rng) -> W``
+        Biases start at 0.
+    bias : bool, default=True
+        Without, there is no b: batch norm behind the layer would take it away again.
+    """
+
+    fan_in: int
+    fan_out: int
+    init: Initializer
+    bias: bool = True
+
+    @property
+    def parameters(self) -> Shapes:
+        W = {"W": (self.fan_in, self.fan_out)}
+        return W | {"b": (1, self.fan_out)} if self.bias else W
+
+    def initialize(self, lent, rng):
+        W = np.asarray(self.init(self.fan_in, self.fan_out, rng))
+        if W.shape != lent.W.shape or not np.isfinite(W).all():
+            raise ValueError(
+                f"init must return a finite array of shape {lent.W.shape}."
+                f" Got one of shape {W.shape} instead."
+            )
+        lent.W[...] = W
+
+    def infer(self, x, lent):
+        y = x @ lent.W
+        return y + lent.b if self.bias else y
+
+    def bind(self, n_rows, lent, *, input_gradient=True):
+        W, W_T, d_W = lent.W, lent.W.mT, lent.d_W
+        y = np.empty((n_rows, self.fan_out), W.dtype)
+        d_x = np.empty((n_rows, self.fan_in), W.dtype) if input_gradient else None
+        ones = np.ones((1, n_rows), W.dtype)
+
+        def forward(x, share, rng):
+            _product(x, W, y)
+            if self.bias:
+                np.add(y, lent.b, out=y)
+
+            def backward(d_y):
+                _product(x.T, d_y, d_W)
+                if self.bias:
+                    np.matmul(ones, d_y, out=lent.d_b)
+                return None if d_x is None else np.matmul(d_y, W_T, out=d_x)
+
+            return y, backward
+
+        return forward
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """``y = (x - mean) / sqrt(var + epsilon) * gamma + beta``, per unit.
+
+    `mean` and `var` are the weighted mean and the weighted biased variance of the batch:
+    ``mean = sum(share * x)`` and ``var = sum(share * (x - mean)**2)``. The gradient goes
+    through both.
+
+    Parameters
+    ----------
+    n_units : int
+    epsilon : float
+
+    References
+    ----------
+    Ioffe and Szegedy (2015), "Batch normalization: accelerating deep network training by
+    reducing internal covariate shift", arXiv 1502.03167.
+    """
+
+    n_units: int
+    epsilon: float
+
+    @property
+    def parameters(self) -> Shapes:
+        return {"gamma": (1, self.n_units), "beta": (1, self.n_units)}
+
+    @property
+    def statistics(self) -> Shapes:
+        return {"mean": (1, self.n_units), "var": (1, self.n_units)}
+
+    def initialize(self, lent, rng):
+        lent.gamma.fill(1)
+        lent.beta.fill(0)
+
+    def affine(self, lent: SimpleNamespace) -> tuple[np.ndarray, np.ndarray]:
+        """Scale and shift that the layer amounts to with the statistics as they are."""
+        scale = lent.gamma / np.sqrt(lent.var + self.epsilon)
+        return scale, lent.beta - lent.mean * scale
+
+    def infer(self, x, lent):
+        scale, shift = self.affine(lent)
+        return x * scale + shift
+
+    def bind(self, n_rows, lent, *, input_gradient=True):
+        gamma, beta, mean, var = lent.gamma, lent.beta, lent.mean, lent.var
+        d_gamma, d_beta = lent.d_gamma, lent.d_beta
+        centred, y = np.empty((2, n_rows, self.n_units), gamma.dtype)
+        std, scale, row = np.empty((3, *gamma.shape), gamma.dtype)
+        ones = np.ones((1, n_rows), gamma.dtype)
+
+        def forward(x, share, rng):
+            np.matmul(share, x, out=mean)
+            np.subtract(x, mean, out=centred)
+            np.multiply(centred, centred, out=y)
+            np.matmul(share, y, out=var)
+            np.add(var, self.epsilon, out=std)
+            np.sqrt(std, out=std)
+            np.divide(gamma, std, out=scale)
+            np.multiply(centred, scale, out=y)
+            np.add(y, beta, out=y)
+
+            def backward(d_y):
+                # With z = centred / std, the normalised x:
+                #   d_x = scale * (d_y - share * (sum(d_y) + z * sum(d_y * z)))
+                # y is of no more use to anyone, so it serves as scratch.
+                np.matmul(ones, d_y, out=d_beta)
+                np.multiply(d_y, centred, out=y)
+                np.matmul(ones, y, out=d_gamma)
+                np.divide(d_gamma, std, out=d_gamma)
+                np.divide(d_gamma, std, out=row)
+                np.multiply(centred, row, out=y)
+                np.add(y, d_beta, out=y)
+                np.multiply(y, share.mT, out=y)
+                np.subtract(d_y, y, out=d_y)
+                return np.multiply(d_y, scale, out=d_y)
+
+            return y, backward
+
+        return forward
+
+
+@dataclass(frozen=True)
+class Activate(Layer):
+    """``y = f(x)``, element by element.
+
+    Parameters
+    ----------
+    n_units : int
+    activation : Activation
+    """
+
+    n_units: int
+    activation: Activation
+
+    def infer(self, x, lent):
+        return self.activation.function(x, np.empty_like(x))
+
+    def bind(self, n_rows, lent, *, input_gradient=True):
+        function, derivative = self.activation.function, self.activation.derivative
+        y, slope = np.empty((2, n_rows, self.n_units), lent.dtype)
+
+        def forward(x, share, rng):
+            function(x, y)
+
+            def backward(d_y):
+                derivative(x, y, slope)
+                return np.multiply(d_y, slope, out=d_y)
+
+            return y, backward
+
+        return forward
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Inverted dropout: ``y = x * kept / keep_prob``, where kept is 1 if U < keep_prob else 0.
+
+    U is uniform over the multiples of 1/65536 in [0, 1), drawn anew for each element of
+    each batch. `x` may be sparse: an element that is 0 stays 0 either way.
+
+    Parameters
+    ----------
+    n_units : int
+    keep_prob : float
+        In (0, 1).
+
+    References
+    ----------
+    Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from
+    overfitting", Journal of Machine Learning Research 15.
+    """
+
+    n_units: int
+    keep_prob: float
+
+    def infer(self, x, lent):
+        return x
+
+    def bind(self, n_rows, lent, *, input_gradient=True):
+        scale = lent.dtype.type(1 / self.keep_prob)
+        shape = (n_rows, self.n_units)
+        kept = np.empty(shape, bool)
+        mask, y = np.empty((2, *shape), lent.dtype)
+
+        def forward(x, share, rng):
+            if not isinstance(x, np.ndarray):
+                return self._sparse_forward(x, scale, rng), None
+            self._draw(rng, kept)
+            np.multiply(kept, scale, out=mask)
+            np.multiply(x, mask, out=y)
+
+            def backward(d_y):
+                return np.multiply(d_y, mask, out=d_y)
+
+            return y, backward
+
+        return forward
+
+    def _draw(self, rng: np.random.Generator, kept: np.ndarray) -> None:
+        """Fill `kept`, spending 16 random bits on an element."""
+        # The raw words of the bit generator take a third of the time of rng.random.
+        words = rng.bit_generator.random_raw(-(-kept.size // 4))
+        draws = words.view(np.uint16)[: kept.size].reshape(kept.shape)
+        np.less(draws, max(1, round(self.keep_prob * 65536)), out=kept)
+
+    def _sparse_forward(self, x, scale, rng):
+        kept = np.empty(x.data.shape, bool)
+        self._draw(rng, kept)
+        y = x.copy()
+        y.data *= kept * scale
+        return y
+
+
+def _product(x, W: np.ndarray, out: np.ndarray) -> None:
+    """``out[...] = x @ W`` for a dense or a sparse `x`."""
+    if isinstance(x, np.ndarray):
+        np.matmul(x, W, out=out)
+    else:
+        out[...] = x @ W

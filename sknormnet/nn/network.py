@@ -1,0 +1,335 @@
+"""The network: layers in a row and what they share; knows nothing of losses or optimisers."""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from sknormnet.nn.activations import Activation
+from sknormnet.nn.initializers import Initializer
+from sknormnet.nn.layers import Activate, BatchNorm, Dense, Dropout, Layer
+from sknormnet.nn.parameters import Layout
+
+CHUNK_ELEMENTS = 2**19  # of the widest layer, at a time, while predicting: a few MB
+KEEP_ELEMENTS = 2**23  # of a layer, of all rows, while taking statistics: tens of MB
+
+Chunk = tuple[Any, np.ndarray | None]  # rows of X or of a layer, and their weights
+
+
+class Network:
+    """A row of layers and their parameters.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Ends in a Dense layer, the output.
+    dtype : dtype
+        float32 or float64: the precision of everything in it.
+    momentum : float, default=0.9
+        What the running statistics of batch norm keep of their OLD value at a batch.
+
+    Attributes
+    ----------
+    parameters : ndarray of shape (n_parameters,)
+        All that is trained, in one vector: first all weights, then biases, gammas, betas.
+    n_weights : int
+        How many of them are weights, the only ones that an L2 penalty shrinks.
+    statistics : ndarray of shape (n_statistics,)
+        Batch norm's means and variances for prediction.
+    """
+
+    def __init__(self, layers: Sequence[Layer], dtype, momentum: float = 0.9):
+        self.layers = tuple(layers)
+        self.dtype = np.dtype(dtype)
+        self.momentum = momentum
+        self._trained = Layout([x.parameters for x in layers], ("W", "b", "gamma", "beta"))
+        self._tracked = Layout([x.statistics for x in layers], ("mean", "var"))
+        self.n_weights = self._trained.total("W")
+        self.parameters = np.zeros(self._trained.size, self.dtype)
+        self.statistics = np.zeros(self._tracked.size, self.dtype)
+        self._statistics_weight = 0.0
+        self._steps: list | None = None
+
+    def initialize(self, rng: np.random.Generator) -> "Network":
+        """Set all parameters to their starting values, layer by layer."""
+        for layer, arrays in zip(self.layers, self.arrays(), strict=True):
+            layer.initialize(arrays, rng)
+        return self
+
+    def arrays(self) -> list:
+        """For each layer, its parameters and statistics by name, as views of the vectors."""
+        arrays = self._trained.views(self.parameters)
+        for mine, tracked in zip(arrays, self._tracked.views(self.statistics), strict=True):
+            vars(mine).update(vars(tracked))
+        return arrays
+
+    def same_shapes(self, other: "Network") -> bool:
+        """Whether the other network's vectors fit this one's layers."""
+        return [x.shapes for x in (self._trained, self._tracked)] == [
+            x.shapes for x in (other._trained, other._tracked)
+        ]
+
+    # ---------------------------------------------------------------- training
+
+    def bind(self, n_rows: int, gradient: np.ndarray) -> Callable:
+        """Return the forward pass for batches of `n_rows` rows.
+
+        Parameters
+        ----------
+        n_rows : int
+        gradient : ndarray of shape (n_parameters,)
+            Where the backward pass leaves the gradient.
+
+        Returns
+        -------
+        forward : callable ``(x, share, rng) -> raw, backward``
+            `share` of shape (1, n_rows) sums to 1. ``backward(d_raw)`` fills `gradient`.
+            The running statistics of batch norm move with each forward pass.
+        """
+        batch_statistics = np.empty_like(self.statistics)
+        first = next(i for i, layer in enumerate(self.layers) if layer.parameters)
+        lent = self._lend(gradient, batch_statistics)
+        forwards = [
+            layer.bind(n_rows, arrays, input_gradient=i > first)
+            for i, (layer, arrays) in enumerate(zip(self.layers, lent, strict=True))
+        ]
+
+        def forward(x, share, rng):
+            backwards = []
+            for layer_forward in forwards:
+                x, layer_backward = layer_forward(x, share, rng)
+                backwards.append(layer_backward)
+            self._track(batch_statistics)
+
+            def backward(d):
+                for layer_backward in reversed(backwards[first:]):
+                    d = layer_backward(d)
+
+            return x, backward
+
+        return forward
+
+    def _lend(self, gradient: np.ndarray, batch_statistics: np.ndarray) -> list:
+        """For each layer, the arrays that it works on while training."""
+        lent = self._trained.views(self.parameters)
+        for mine, d_mine, batch in zip(
+            lent,
+            self._trained.views(gradient),
+            self._tracked.views(batch_statistics),
+            strict=True,
+        ):
+            vars(mine).update({f"d_{name}": d for name, d in vars(d_mine).items()})
+            vars(mine).update(vars(batch), dtype=self.dtype)
+        return lent
+
+    def _track(self, batch_statistics: np.ndarray) -> None:
+        """Move the running averages, free of the bias towards their start.
+
+        They are sum(m**age * batch) / sum(m**age); `_statistics_weight` is (1 - m) times
+        the denominator.
+        """
+        if not batch_statistics.size:
+            return
+        self._statistics_weight = self.momentum * self._statistics_weight + 1 - self.momentum
+        batch_statistics -= self.statistics
+        batch_statistics *= (1 - self.momentum) / self._statistics_weight
+        self.statistics += batch_statistics
+
+    # -------------------------------------------------------------- prediction
+
+    def settle(self, chunks: Callable[[], Iterable[Chunk]], n_rows: int) -> None:
+        """Replace the running statistics by those of all training rows, exactly.
+
+        Layer by layer, with dropout off, each from the layers before it as they are in
+        prediction. Mean and biased variance are accumulated in float64.
+
+        Parameters
+        ----------
+        chunks : callable returning an iterator over (x, weight)
+            Starts a pass over the training rows; weight is (n,) or None for equal ones.
+        n_rows : int
+            How many training rows there are.
+        """
+        widths = [a.mean.size for a in self.arrays() if hasattr(a, "mean")]
+        keep = n_rows * max(widths, default=0) <= KEEP_ELEMENTS
+        lent, start = self.arrays(), 0
+        kept: list[Chunk] | None = None
+        for end, layer in enumerate(self.layers):
+            if not layer.statistics:
+                continue
+            part = list(zip(self.layers[start:end], lent[start:end], strict=True))
+            values: Iterable[Chunk] = ((_infer(part, x), weight) for x, weight in kept or chunks())
+            if keep:  # what this layer gets, so that the next pass starts from here
+                values = kept = list(values)
+                start = end
+            lent[end].mean[...], lent[end].var[...] = _moments(values)
+        self._statistics_weight = 1.0
+
+    def freeze(self) -> "Network":
+        """Fold batch norm into the weights, once, for all predictions to come."""
+        self._steps = self._fold(self.layers)
+        return self
+
+    def predict(self, X) -> np.ndarray:
+        """Return raw predictions, of shape (n_rows, n_outputs).
+
+        Nothing is drawn and nothing written; rows go in chunks, so memory is bounded.
+
+        Parameters
+        ----------
+        X : ndarray or sparse matrix of shape (n_rows, n_features)
+            Of any numeric dtype.
+        """
+        steps = self._steps or self._fold(self.layers)
+        n_rows = self.chunk_rows
+        if X.shape[0] <= n_rows:
+            return _run(steps, X.astype(self.dtype, copy=False))
+        return np.concatenate(
+            [
+                _run(steps, X[start : start + n_rows].astype(self.dtype, copy=False))
+                for start in range(0, X.shape[0], n_rows)
+            ]
+        )
+
+    @property
+    def chunk_rows(self) -> int:
+        """Number of rows to take at a time where no gradient is needed."""
+        widths = [n for x in self.layers if isinstance(x, Dense) for n in (x.fan_in, x.fan_out)]
+        return max(1, CHUNK_ELEMENTS // max(widths))
+
+    def _fold(self, layers: Sequence[Layer]) -> list:
+        """Layers -> (W, b, activation or None) for each dense one, batch norm within."""
+        steps: list = []
+        affine = None  # of a batch norm behind an activation: goes into the next weights
+        for layer, a in zip(layers, self.arrays(), strict=False):
+            if isinstance(layer, Dense):
+                W, b = a.W, a.b if layer.bias else np.zeros((1, layer.fan_out), self.dtype)
+                if affine:
+                    scale, shift = affine
+                    W, b, affine = scale.mT * W, shift @ W + b, None
+                steps.append((W, b, None))
+            elif isinstance(layer, BatchNorm):
+                W, b, activation = steps[-1]
+                scale, shift = layer.affine(a)
+                if activation is None:
+                    steps[-1] = W * scale, b * scale + shift, None
+                else:
+                    affine = scale, shift
+            elif isinstance(layer, Activate):
+                steps[-1] = *steps[-1][:2], layer.activation.function
+        return steps
+
+    # ----------------------------------------------------------------- keeping
+
+    def snapshot(self) -> tuple:
+        """Copy of all that training changes."""
+        return self.parameters.copy(), self.statistics.copy(), self._statistics_weight
+
+    def restore(self, snapshot: tuple) -> None:
+        """Go back to a snapshot."""
+        self.parameters[...], self.statistics[...], self._statistics_weight = snapshot
+
+    def __getstate__(self):
+        return vars(self) | {"_steps": None}  # derived, and views of the parameters in part
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self.freeze()
+
+
+def _run(steps: list, x) -> np.ndarray:
+    """The folded network on rows of the working dtype."""
+    for W, b, function in steps:
+        x = x @ W
+        x += b
+        if function is not None:
+            function(x, x)
+    return x
+
+
+def _infer(layers: Sequence[tuple[Layer, Any]], x) -> np.ndarray:
+    """Some layers in a row, as in prediction."""
+    for layer, arrays in layers:
+        x = layer.infer(x, arrays)
+    return x
+
+
+def _moments(chunks: Iterable[Chunk]) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted mean and biased variance per column, merged chunk by chunk in float64.
+
+    References
+    ----------
+    Chan, Golub and LeVeque (1983), "Algorithms for computing the sample variance".
+    """
+    total, mean, squares = 0.0, np.zeros(1), np.zeros(1)
+    for z, weight in chunks:
+        share = np.ones(len(z)) if weight is None else weight
+        chunk_total = float(share.sum())
+        share = (share / chunk_total).astype(z.dtype)
+        chunk_mean = share @ z
+        centred = z - chunk_mean
+        centred *= centred
+        total += chunk_total
+        delta = chunk_mean - mean
+        grown = chunk_total / total
+        squares = squares + chunk_total * (share @ centred + delta**2 * (1 - grown))
+        mean = mean + delta * grown
+    return mean, squares / total
+
+
+def mlp(
+    n_inputs: int,
+    hidden: Sequence[int],
+    n_outputs: int,
+    *,
+    activations: Sequence[Activation],
+    inits: Sequence[Initializer],
+    batchnorm: str | None = None,
+    batchnorm_momentum: float = 0.9,
+    batchnorm_epsilon: float = 1e-5,
+    keep_probs: Sequence[float],
+    input_keep_prob: float = 1.0,
+    dtype=np.float64,
+) -> Network:
+    """Build a multi-layer perceptron, with its parameters not yet initialised.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+    hidden : sequence of int
+        Units of each hidden layer.
+    activations : sequence of Activation
+        One for each hidden layer.
+    inits : sequence of callable
+        One for each hidden layer and one for the output.
+    batchnorm : {None, "before", "after"}, default=None
+        Where batch norm stands: nowhere, or before or after each activation.
+    batchnorm_momentum, batchnorm_epsilon : float
+    keep_probs : sequence of float
+        One for each hidden layer.
+    input_keep_prob : float, default=1.0
+    dtype : dtype, default=float64
+
+    Returns
+    -------
+    network : Network
+    """
+    layers: list[Layer] = []
+
+    def dropout(n_units: int, keep_prob: float) -> None:
+        if keep_prob < 1:
+            layers.append(Dropout(n_units, keep_prob))
+
+    dropout(n_inputs, input_keep_prob)
+    for (fan_in, n_units), activation, init, keep_prob in zip(
+        pairwise([n_inputs, *hidden]), activations, inits[:-1], keep_probs, strict=True
+    ):
+        layers.append(Dense(fan_in, n_units, init, bias=batchnorm != "before"))
+        row: list[Layer] = [Activate(n_units, activation)]
+        if batchnorm:
+            row.insert(0 if batchnorm == "before" else 1, BatchNorm(n_units, batchnorm_epsilon))
+        layers += row
+        dropout(n_units, keep_prob)
+    layers.append(Dense([n_inputs, *hidden][-1], n_outputs, inits[-1]))
+    return Network(layers, dtype, batchnorm_momentum)

@@ -1,0 +1,52 @@
+"""Many named arrays in one flat vector; knows nothing of what they mean."""
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+
+import numpy as np
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class Layout:
+    """Where the arrays of each layer lie in a flat vector.
+
+    The vector holds all arrays of the first name, layer by layer, then all of the
+    second, and so on. So "all weights" is one slice, and an optimiser's step is a
+    handful of ufunc calls.
+
+    Parameters
+    ----------
+    shapes : sequence of mapping of str to tuple of int
+        For each layer, the shapes of its arrays; keys are among `names`.
+    names : sequence of str
+        The order of the names in the vector.
+
+    Attributes
+    ----------
+    size : int
+        Length of the vector.
+    """
+
+    def __init__(self, shapes: Sequence[Shapes], names: Sequence[str]):
+        self.shapes = [dict(layer) for layer in shapes]
+        self._spans: list[dict[str, slice]] = [{} for _ in shapes]
+        self.size = 0
+        for name in names:
+            for layer, spans in zip(shapes, self._spans, strict=True):
+                if name in layer:
+                    start, self.size = self.size, self.size + int(np.prod(layer[name]))
+                    spans[name] = slice(start, self.size)
+
+    def total(self, name: str) -> int:
+        """Number of elements of all arrays of one name."""
+        return sum(spans[name].stop - spans[name].start for spans in self._spans if name in spans)
+
+    def views(self, vector: np.ndarray) -> list[SimpleNamespace]:
+        """For each layer, its arrays by name, as views of `vector`."""
+        return [
+            SimpleNamespace(
+                **{name: vector[span].reshape(shapes[name]) for name, span in spans.items()}
+            )
+            for shapes, spans in zip(self.shapes, self._spans, strict=True)
+        ]

@@ -1,0 +1,1 @@
+"""How a network learns; gets the network and its loss by argument."""

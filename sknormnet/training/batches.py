@@ -1,0 +1,138 @@
+"""Rows of X, dense, sparse or memory-mapped, as minibatches; knows nothing of networks."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+
+class Batch(NamedTuple):
+    """Some rows and what they count.
+
+    X : {ndarray, CSR matrix} of shape (n_rows, n_features)
+    y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+    total : float
+        ``n_rows * mean(w)``, with the mean over the whole training set: what the batch's
+        sums are divided by, so that a weight means the same in every batch.
+    weight : ndarray of shape (n_rows, 1)
+        ``w / total``: what a row's loss counts for in the batch's loss.
+    share : ndarray of shape (1, n_rows)
+        ``w / sum(w)``: what a row counts for in an average over the batch.
+    """
+
+    X: Any
+    y: np.ndarray
+    total: float
+    weight: np.ndarray
+    share: np.ndarray
+
+
+class Samples:
+    """Rows of a data set, handed out in batches.
+
+    X is never copied whole, whatever its dtype, order and kind: rows are gathered batch
+    by batch into buffers of the working dtype, which the next batch overwrites.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        One-dimensional ones are class numbers and stay integers; others are cast.
+    weight : ndarray of shape (n_samples,) or None
+    rows : ndarray of int or None
+        The numbers of the rows that take part; None for all.
+    dtype : dtype
+        Working precision.
+    """
+
+    def __init__(self, X, y: np.ndarray, *, weight=None, rows=None, dtype):
+        self._X = np.asarray(X) if isinstance(X, np.ndarray) else X  # a memmap is slow
+        self._y = y
+        self._weight = weight
+        self._rows = rows
+        self._dtype = np.dtype(dtype)
+        self._y_dtype = y.dtype if y.ndim == 1 else self._dtype
+        self._mean_weight = 1.0 if self.weight is None else float(np.mean(self.weight))
+        self._buffers: dict[tuple, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return self._X.shape[0] if self._rows is None else len(self._rows)
+
+    @property
+    def y(self) -> np.ndarray:
+        """The targets of these rows."""
+        return self._y if self._rows is None else self._y[self._rows]
+
+    @property
+    def weight(self) -> np.ndarray | None:
+        """The weights of these rows."""
+        all_rows = self._weight is None or self._rows is None
+        return self._weight if all_rows else self._weight[self._rows]
+
+    def batches(
+        self, rng: np.random.Generator, batch_size: int, *, min_batch_size: int, shuffle: bool
+    ) -> Iterator[Batch]:
+        """All rows once, `batch_size` at a time.
+
+        Parameters
+        ----------
+        rng : Generator
+            Draws the order of the rows if `shuffle`.
+        batch_size : int
+        min_batch_size : int
+            A last batch with fewer rows joins the one before.
+        shuffle : bool
+        """
+        order = self._rows
+        if shuffle:
+            order = rng.permutation(len(self) if order is None else order)
+        for part in gen_batches(len(self), batch_size, min_batch_size=min_batch_size):
+            yield self._batch(part if order is None else order[part])
+
+    def whole(self) -> Batch:
+        """All rows as one batch."""
+        return self._batch(self._rows)
+
+    def chunks(self, n_rows: int) -> Iterator[tuple[Any, np.ndarray | None]]:
+        """All rows in order, `n_rows` at a time, as (X, sample_weight or None)."""
+        for part in gen_batches(len(self), n_rows):
+            rows = part if self._rows is None else self._rows[part]
+            weight = None if self._weight is None else self._weight[rows]
+            yield self._take("X", self._X, rows, self._dtype), weight
+
+    def _batch(self, rows) -> Batch:
+        X = self._take("X", self._X, rows, self._dtype)
+        y = self._take("y", self._y, rows, self._y_dtype)
+        n_rows = X.shape[0]
+        if self._weight is None:
+            weight = self._equal_weights(n_rows)
+            return Batch(X, y, float(n_rows), weight, weight.T)
+        weight = self._weight if rows is None else self._weight[rows]
+        weight = weight.astype(self._dtype).reshape(-1, 1)
+        total = n_rows * self._mean_weight
+        return Batch(X, y, total, weight / total, weight.T / weight.sum())
+
+    def _equal_weights(self, n_rows: int) -> np.ndarray:
+        key = "weight", n_rows
+        if key not in self._buffers:
+            self._buffers[key] = np.full((n_rows, 1), 1 / n_rows, self._dtype)
+        return self._buffers[key]
+
+    def _take(self, name: str, array, rows, dtype):
+        """array[rows] as `dtype`, in a buffer unless a view will do; None takes all rows."""
+        if rows is None:
+            return array.astype(dtype, copy=False)
+        if isinstance(rows, slice) or not isinstance(array, np.ndarray):
+            return array[rows].astype(dtype, copy=False)
+        key = name, len(rows)
+        if key not in self._buffers:
+            self._buffers[key] = np.empty((len(rows), *array.shape[1:]), dtype)
+        buffer = self._buffers[key]
+        if array.dtype == dtype and array.flags.c_contiguous:
+            # take with a buffer is four times faster than array[rows], but it would copy
+            # the whole of an array of another dtype or order first.
+            array.take(rows, axis=0, out=buffer, mode="clip")
+        else:
+            np.copyto(buffer, array[rows], casting="same_kind")
+        return buffer

@@ -1,0 +1,59 @@
+"""Full-batch training through scipy.optimize; knows no more than the loop does."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.optimize import OptimizeResult, minimize
+
+from sknormnet.training.batches import Batch
+from sknormnet.training.loop import objective
+
+
+def lbfgs(
+    network,
+    loss,
+    batch: Batch,
+    *,
+    alpha: float,
+    max_iter: int,
+    max_fun: int,
+    tol: float,
+    report: Callable[[float], None],
+) -> OptimizeResult:
+    """Train with L-BFGS on all rows at once.
+
+    Parameters
+    ----------
+    network : Network
+        Its parameters are replaced by the best found.
+    loss : Loss
+    batch : Batch
+        All training rows.
+    alpha : float
+    max_iter, max_fun : int
+        Bounds on the number of iterations and of evaluations.
+    tol : float
+        Stop when no element of the gradient is above.
+    report : callable
+        Told the loss after each iteration.
+
+    Returns
+    -------
+    result : scipy.optimize.OptimizeResult
+    """
+    evaluate, gradient = objective(network, loss, alpha=alpha)
+
+    def value_and_gradient(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        network.parameters[...] = parameters
+        return evaluate(batch, None), gradient.astype(np.float64)
+
+    result = minimize(
+        value_and_gradient,
+        network.parameters.astype(np.float64),
+        method="L-BFGS-B",
+        jac=True,
+        callback=lambda intermediate_result: report(float(intermediate_result.fun)),
+        options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
+    )
+    network.parameters[...] = result.x
+    return result

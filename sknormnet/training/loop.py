@@ -1,0 +1,138 @@
+"""Gradient descent over minibatches, as a generator of epochs.
+
+Network, loss and optimiser come as arguments; nothing here stops, prints or validates.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sknormnet.training.batches import Batch
+from sknormnet.training.blocks import blocks, scratch_for
+from sknormnet.training.optimizers import Optimizer, State
+from sknormnet.training.stopping import Patience
+
+Objective = Callable[[Batch, np.random.Generator | None], float]
+
+
+@dataclass
+class Run:
+    """What training changes, and what a later call goes on from.
+
+    Attributes
+    ----------
+    network : Network
+    order, dropout : Generator
+        Draw the order of rows and the dropout masks.
+    split_seed : int
+        Draws the validation rows, the same ones whenever training goes on.
+    optimizer : Optimizer or None
+        The one that `state` belongs to.
+    state : dict
+    patience : Patience
+    samples : int
+        Number of training samples seen.
+    stalls : int
+        How often training has stalled and gone on at a lower rate.
+    """
+
+    network: Any
+    order: np.random.Generator
+    dropout: np.random.Generator
+    split_seed: int
+    optimizer: Any = None
+    state: State = field(default_factory=dict)
+    patience: Patience = field(default_factory=Patience)
+    samples: int = 0
+    stalls: int = 0
+
+    def use(self, optimizer: Optimizer, *, anew: bool) -> None:
+        """Go on with this optimiser; from the start if `anew`, or if it is of another kind."""
+        if anew or type(optimizer) is not type(self.optimizer):
+            self.state = optimizer.start(self.network.parameters)
+            self.stalls = 0
+        self.optimizer = optimizer
+
+
+def objective(network, loss, *, alpha: float) -> tuple[Objective, np.ndarray]:
+    """Return the function that training minimises, and the vector for its gradient.
+
+    Of a batch it is ``(sum(w * loss of the row) + alpha / 2 * sum(W**2)) / total``, where
+    total is the batch's. alpha shrinks weights only, never biases, gammas or betas.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    alpha : float
+        Strength of the L2 penalty.
+
+    Returns
+    -------
+    evaluate : callable ``(batch, rng) -> value``
+        Fills the gradient; `rng` draws the dropout masks.
+    gradient : ndarray of shape (n_parameters,)
+    """
+    gradient = np.empty_like(network.parameters)
+    W, d_W = (vector[: network.n_weights] for vector in (network.parameters, gradient))
+    scratch = scratch_for(W)
+    forwards: dict[int, Callable] = {}
+
+    def evaluate(batch: Batch, rng: np.random.Generator | None) -> float:
+        X, y, total, weight, share = batch
+        n_rows = share.shape[-1]
+        if n_rows not in forwards:
+            forwards[n_rows] = network.bind(n_rows, gradient)
+        raw, backward = forwards[n_rows](X, share, rng)
+        value = loss.value_and_gradient(y, raw, weight)
+        backward(raw)
+        if alpha:
+            strength = alpha / total
+            for w, d_w, shrink in blocks(W, d_W, scratch=scratch):
+                np.multiply(w, strength, out=shrink)
+                np.add(d_w, shrink, out=d_w)
+            value += 0.5 * strength * float(np.dot(W, W))
+        return value
+
+    return evaluate, gradient
+
+
+def epochs(
+    run: Run,
+    loss,
+    batches: Callable[[], Iterator[Batch]],
+    *,
+    alpha: float,
+    rate: Callable[[], float],
+) -> Iterator[float]:
+    """Train for one epoch at each ``next``, without end.
+
+    Parameters
+    ----------
+    run : Run
+    loss : Loss
+    batches : callable
+        Starts a pass over the training rows.
+    alpha : float
+    rate : callable
+        Tells the learning rate at the start of each epoch.
+
+    Yields
+    ------
+    loss : float
+        Mean over the rows of their batch's loss, as it was before the batch's step.
+    """
+    parameters, update = run.network.parameters, run.optimizer.update
+    evaluate, gradient = objective(run.network, loss, alpha=alpha)
+    scratch = scratch_for(parameters)
+    while True:
+        losses, n_samples, epoch_rate = 0.0, 0, rate()
+        for batch in batches():
+            n_rows = batch.share.size
+            losses += evaluate(batch, run.dropout) * n_rows
+            n_samples += n_rows
+            update(parameters, gradient, run.state, epoch_rate, scratch)
+        run.samples += n_samples
+        yield losses / n_samples

@@ -1,0 +1,110 @@
+"""Optimisers on one flat vector, as frozen settings; their state is held by the caller."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sknormnet.training.blocks import blocks
+
+State = dict[str, Any]
+
+
+class Optimizer(ABC):
+    """Settings of an optimiser, under the names of the estimators' parameters.
+
+    Attributes
+    ----------
+    scheduled : bool
+        Whether the learning rate follows the schedule, or stays as it is.
+    """
+
+    scheduled: ClassVar[bool] = False
+
+    @abstractmethod
+    def start(self, parameters: np.ndarray) -> State:
+        """State before the first step."""
+
+    @abstractmethod
+    def update(
+        self,
+        parameters: np.ndarray,
+        gradient: np.ndarray,
+        state: State,
+        rate: float,
+        scratch: np.ndarray,
+    ) -> None:
+        """One step: change `parameters` and `state` in place; `scratch` is to work in."""
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Gradient descent with momentum, Nesterov's or classical.
+
+    With velocity v: ``v = momentum * v - rate * gradient``, then ``parameters += v``, or
+    with Nesterov's momentum ``parameters += momentum * v - rate * gradient``.
+    """
+
+    scheduled: ClassVar[bool] = True
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+
+    def start(self, parameters):
+        return {"velocity": np.zeros_like(parameters)}
+
+    def update(self, parameters, gradient, state, rate, scratch):
+        for p, g, v, step in blocks(parameters, gradient, state["velocity"], scratch=scratch):
+            np.multiply(g, rate, out=step)
+            v *= self.momentum
+            v -= step
+            if self.nesterovs_momentum:
+                p -= step
+                np.multiply(v, self.momentum, out=step)
+                p += step
+            else:
+                p += v
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adam, in the form of the end of the paper's section 2.
+
+    ``m = beta_1 * m + (1 - beta_1) * g``; ``v = beta_2 * v + (1 - beta_2) * g**2``;
+    ``parameters -= rate * sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (sqrt(v) + epsilon)``
+
+    References
+    ----------
+    Kingma and Ba (2014), "Adam: a method for stochastic optimization", arXiv 1412.6980.
+    """
+
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    def start(self, parameters):
+        return {"m": np.zeros_like(parameters), "v": np.zeros_like(parameters), "t": 0}
+
+    def update(self, parameters, gradient, state, rate, scratch):
+        # The state is m / (1 - beta_1) and v / (1 - beta_2), which saves two passes of
+        # eleven; the factors are made up for in the rate and in epsilon.
+        state["t"] += 1
+        t, (beta_1, beta_2) = state["t"], (self.beta_1, self.beta_2)
+        rate *= (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) / (1 - beta_2) ** 0.5
+        epsilon = self.epsilon / (1 - beta_2) ** 0.5
+        for p, g, m, v, step in blocks(
+            parameters, gradient, state["m"], state["v"], scratch=scratch
+        ):
+            np.multiply(m, beta_1, out=m)
+            np.add(m, g, out=m)
+            np.multiply(v, beta_2, out=v)
+            np.multiply(g, g, out=step)
+            np.add(v, step, out=v)
+            np.sqrt(v, out=step)
+            np.add(step, epsilon, out=step)
+            np.divide(m, step, out=step)
+            np.multiply(step, rate, out=step)
+            np.subtract(p, step, out=p)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "sgd": SGD}
