@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from numbers import Integral, Real
 
-import numpy as np
-
 from sknormnet._choices import choose
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
@@ -62,10 +60,13 @@ def _name(estimator) -> str:
 
 def _hidden_sizes(sizes) -> list[int]:
     """hidden_layer_sizes as a list, which may be empty."""
-    sizes = list(np.atleast_1d(sizes)) if np.ndim(sizes) < 2 else [sizes]
-    if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+    sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
+    if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")
+    sizes = [int(size) for size in sizes]
+    if min(sizes, default=1) <= 0:
         raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-    return [int(size) for size in sizes]
+    return sizes
 
 
 def _per_layer(estimator, name: str, n_layers: int) -> list:

@@ -1,7 +1,7 @@
 """What the classifier and the regressor share: fit, partial_fit, the raw prediction."""
 
 import copy
-import warnings
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,6 @@ from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -29,7 +28,7 @@ from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.layers import Dense
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
-from sknormnet.training.batches import Samples
+from sknormnet.training.batches import Samples, hold_out, row_numbers
 from sknormnet.training.loop import Run
 from sknormnet.training.optimizers import OPTIMIZERS
 from sknormnet.training.schedules import SCHEDULES
@@ -197,14 +196,14 @@ class BaseNormNet(BaseEstimator, ABC):
         else:
             score = None if validation is None else partial(self._score, validation, loss)
             history = train_stochastic(self, run, loss, training, score, incremental=incremental)
-        if not np.isfinite(run.network.parameters).all():
+        if not incremental:
+            chunks = partial(training.chunks, run.network.chunk_rows)
+            run.network.settle(chunks, len(training))
+        if not run.network.is_finite():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may"
                 " contain large values and need to be preprocessed."
             )
-        if not incremental:
-            chunks = partial(training.chunks, run.network.chunk_rows)
-            run.network.settle(chunks, len(training))
         return self._keep(run, loss, history, going_on=going_on)
 
     def _validate(self, X, y, sample_weight, *, reset: bool):
@@ -238,7 +237,7 @@ class BaseNormNet(BaseEstimator, ABC):
                 "Negative values in sample_weight are allowed with batchnorm=False only:"
                 " with them, a batch's variance could be negative."
             )
-        return X, y, weight, None if weight.all() else np.flatnonzero(weight)
+        return X, y, weight, None if weight.all() else row_numbers(len(weight))[weight != 0]
 
     def _begin(self, X, n_outputs: int) -> Run:
         """A run from the start, with one stream of random numbers for each use."""
@@ -275,24 +274,20 @@ class BaseNormNet(BaseEstimator, ABC):
         samples = partial(Samples, X, target, weight=weight, dtype=run.network.dtype)
         if not self._stops_early:
             return samples(rows=rows), None
-        rows = np.arange(X.shape[0]) if rows is None else rows
-        split = partial(
-            train_test_split,
-            rows,
-            test_size=self.validation_fraction,
-            random_state=run.split_seed,
-        )
-        one_label = is_classifier(self) and (target.ndim == 1 or target.shape[1] == 1)
-        try:
-            training, held_out = split(stratify=target[rows] if one_label else None)
-        except ValueError as error:
-            training, held_out = split()
-            warnings.warn(f"The validation set is not stratified. {error}", stacklevel=2)
-        if len(held_out) < 2:
+        rows = row_numbers(X.shape[0]) if rows is None else rows
+        n_held = math.ceil(self.validation_fraction * len(rows))
+        if n_held < 2 or n_held == len(rows):
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' "
                 "or the size of your dataset."
             )
+        one_label = is_classifier(self) and target[:1].size == 1
+        training, held_out = hold_out(
+            rows,
+            n_held,
+            np.random.default_rng(run.split_seed),
+            labels=target[rows].ravel() if one_label else None,
+        )
         return samples(rows=training), samples(rows=held_out)
 
     @property

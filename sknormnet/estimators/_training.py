@@ -1,5 +1,6 @@
 """How an estimator's parameters steer training: when it stops, what it keeps, what it says."""
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -74,18 +75,21 @@ def train_stochastic(
     schedule = _settings(
         SCHEDULES[estimator.learning_rate if optimizer.scheduled else "constant"], estimator
     )
+    least = 2 if estimator.batchnorm else 1  # a single row has no variance
     batches = partial(
         training.batches,
         run.order,
-        _batch_size(estimator.batch_size, len(training)),
-        min_batch_size=2 if estimator.batchnorm else 1,  # a single row has no variance
+        _batch_size(estimator.batch_size, len(training), least),
+        min_batch_size=least,
         shuffle=estimator.shuffle,
     )
 
     def rate() -> float:
         return float(estimator.learning_rate_init * schedule.factor(run.samples, run.stalls))
 
-    history, best = History(), None
+    history = History()
+    # Where training goes on, what it starts from has scored best so far.
+    best = None if run.patience.best == -math.inf else run.network.snapshot()
     steps = epochs(run, loss, batches, alpha=float(estimator.alpha), rate=rate)
     try:
         for value in islice(steps, 1 if incremental else estimator.max_iter):
@@ -100,7 +104,7 @@ def train_stochastic(
                 if score > run.patience.best:
                     best = run.network.snapshot()
             run.patience = run.patience.after(score, tol=estimator.tol)
-            if not np.isfinite(value) or _ends(estimator, run, schedule, rate()):
+            if not np.isfinite(value) or _ends(estimator, run, schedule, rate):
                 break
         else:
             if not incremental:
@@ -112,12 +116,12 @@ def train_stochastic(
                 )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
-    if best is not None:
+    if validation_score and best is not None:
         run.network.restore(best)
     return history
 
 
-def _ends(estimator, run: Run, schedule: Schedule, rate: float) -> bool:
+def _ends(estimator, run: Run, schedule: Schedule, rate: Callable[[], float]) -> bool:
     """Whether training ends here: it has stalled, and the rate is not to be lowered."""
     if run.patience.waited <= estimator.n_iter_no_change:
         return False
@@ -126,16 +130,17 @@ def _ends(estimator, run: Run, schedule: Schedule, rate: float) -> bool:
         f"{watched} did not improve more than tol={estimator.tol:f}"
         f" for {estimator.n_iter_no_change} consecutive epochs."
     )
-    if not schedule.goes_on(rate):
-        _say(estimator, f"{message} Stopping.")
+    if not schedule.goes_on(rate()):
+        reason = " Learning rate too small." if run.stalls else ""
+        _say(estimator, f"{message}{reason} Stopping.")
         return True
     run.patience = run.patience.renewed()
     run.stalls += 1
-    _say(estimator, f"{message} Lowering the learning rate.")
+    _say(estimator, f"{message} Setting learning rate to {rate():f}")
     return False
 
 
-def _batch_size(batch_size: int | str, n_rows: int) -> int:
+def _batch_size(batch_size: int | str, n_rows: int, least: int) -> int:
     if isinstance(batch_size, str):  # "auto"
         return min(200, n_rows)
     if batch_size > n_rows:
@@ -143,7 +148,13 @@ def _batch_size(batch_size: int | str, n_rows: int) -> int:
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
             stacklevel=2,
         )
-    return min(batch_size, n_rows)
+    elif batch_size < min(least, n_rows):
+        warnings.warn(
+            f"Got `batch_size` {batch_size} with batch norm, which has nothing to normalise in a"
+            f" single row. It is going to be {least}. Set batchnorm=False to train row by row.",
+            stacklevel=2,
+        )
+    return min(max(batch_size, least), n_rows)
 
 
 def _settings(kind: type, estimator) -> Any:

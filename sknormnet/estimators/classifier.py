@@ -388,7 +388,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             y = y.toarray() if issparse(y) else y
             return BinaryLogLoss(), y.astype(bool), y.shape[1]
         # A row of weight 0 may have a class of its own: it gets a number that is not used.
-        codes = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
+        last = len(self.classes_) - 1
+        codes = np.searchsorted(self.classes_, y)
+        codes = np.minimum(codes, last, out=codes).astype(np.min_scalar_type(last))
         if len(self.classes_) == 2:
             return BinaryLogLoss(), codes.astype(bool).reshape(-1, 1), 1
         return MulticlassLogLoss(), codes, len(self.classes_)
@@ -399,14 +401,15 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         if not hasattr(self, "classes_") or not (incremental or self.warm_start):
             self.classes_ = classes
             return
-        if hasattr(self, "_run") and multilabel != self._is_multilabel:
-            raise ValueError("The object was not fitted with multilabel input.")
         if self.warm_start and not incremental and set(classes) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same "
                 "classes as in the previous call to fit. Previously "
                 f"got {self.classes_}, `y` has {classes}"
             )
+        if hasattr(self, "_run") and multilabel != self._is_multilabel:
+            given = "multilabel" if multilabel else "single-label"
+            raise ValueError(f"The object was not fitted with {given} input.")
         if not multilabel and len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
             raise ValueError(
                 "`y` has classes not in `self.classes_`. "

@@ -84,10 +84,12 @@ class Dense(Layer):
 
     def initialize(self, lent, rng):
         W = np.asarray(self.init(self.fan_in, self.fan_out, rng))
-        if W.shape != lent.W.shape or not np.isfinite(W).all():
+        finite = W.dtype.kind in "fiu" and bool(np.isfinite(W).all())
+        if W.shape != lent.W.shape or not finite:
             raise ValueError(
-                f"init must return a finite array of shape {lent.W.shape}."
-                f" Got one of shape {W.shape} instead."
+                f"init must return a finite array of shape {lent.W.shape} and of real numbers."
+                f" Got one of shape {W.shape} and dtype {W.dtype}"
+                f"{'' if finite else ', which is not all finite numbers,'} instead."
             )
         lent.W[...] = W
 

@@ -66,9 +66,12 @@ class Network:
 
     def same_shapes(self, other: "Network") -> bool:
         """Whether the other network's vectors fit this one's layers."""
-        return [x.shapes for x in (self._trained, self._tracked)] == [
-            x.shapes for x in (other._trained, other._tracked)
-        ]
+        mine, others = ([*filter(None, x._trained.shapes)] for x in (self, other))
+        return mine == others
+
+    def is_finite(self) -> bool:
+        """Whether all parameters and statistics are numbers."""
+        return bool(np.isfinite(self.parameters).all() and np.isfinite(self.statistics).all())
 
     # ---------------------------------------------------------------- training
 
@@ -87,6 +90,7 @@ class Network:
             `share` of shape (1, n_rows) sums to 1. ``backward(d_raw)`` fills `gradient`.
             The running statistics of batch norm move with each forward pass.
         """
+        self._steps = None  # about to be out of date
         batch_statistics = np.empty_like(self.statistics)
         first = next(i for i, layer in enumerate(self.layers) if layer.parameters)
         lent = self._lend(gradient, batch_statistics)
@@ -228,6 +232,7 @@ class Network:
 
     def restore(self, snapshot: tuple) -> None:
         """Go back to a snapshot."""
+        self._steps = None
         self.parameters[...], self.statistics[...], self._statistics_weight = snapshot
 
     def __getstate__(self):
@@ -264,11 +269,12 @@ def _moments(chunks: Iterable[Chunk]) -> tuple[np.ndarray, np.ndarray]:
     """
     total, mean, squares = 0.0, np.zeros(1), np.zeros(1)
     for z, weight in chunks:
-        share = np.ones(len(z)) if weight is None else weight
-        chunk_total = float(share.sum())
-        share = (share / chunk_total).astype(z.dtype)
-        chunk_mean = share @ z
-        centred = z - chunk_mean
+        share = np.ones(len(z)) if weight is None else weight.astype(np.float64)
+        chunk_total = share.sum()
+        share /= chunk_total
+        centred = z.astype(np.float64)
+        chunk_mean = share @ centred
+        centred -= chunk_mean
         centred *= centred
         total += chunk_total
         delta = chunk_mean - mean

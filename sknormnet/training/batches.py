@@ -86,7 +86,7 @@ class Samples:
         """
         order = self._rows
         if shuffle:
-            order = rng.permutation(len(self) if order is None else order)
+            order = rng.permutation(row_numbers(len(self)) if order is None else order)
         for part in gen_batches(len(self), batch_size, min_batch_size=min_batch_size):
             yield self._batch(part if order is None else order[part])
 
@@ -109,9 +109,10 @@ class Samples:
             weight = self._equal_weights(n_rows)
             return Batch(X, y, float(n_rows), weight, weight.T)
         weight = self._weight if rows is None else self._weight[rows]
-        weight = weight.astype(self._dtype).reshape(-1, 1)
+        weight = weight.reshape(-1, 1)
         total = n_rows * self._mean_weight
-        return Batch(X, y, total, weight / total, weight.T / weight.sum())
+        share = weight.T / (weight.sum() or 1)  # negative ones may cancel out
+        return Batch(X, y, total, *(w.astype(self._dtype) for w in (weight / total, share)))
 
     def _equal_weights(self, n_rows: int) -> np.ndarray:
         key = "weight", n_rows
@@ -136,3 +137,42 @@ class Samples:
         else:
             np.copyto(buffer, array[rows], casting="same_kind")
         return buffer
+
+
+def row_numbers(n_rows: int) -> np.ndarray:
+    """0 to n_rows - 1, in 4 bytes each where they fit."""
+    return np.arange(n_rows, dtype=np.int32 if n_rows <= np.iinfo(np.int32).max else np.int64)
+
+
+def hold_out(
+    rows: np.ndarray, n_held: int, rng: np.random.Generator, labels: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split row numbers in two at random, by the same shares of each label if there are any.
+
+    It does with a few bytes a row, and with labels that a single row has.
+
+    Parameters
+    ----------
+    rows : ndarray of int of shape (n_rows,)
+    n_held : int
+        Number of rows in the second part.
+    rng : Generator
+    labels : ndarray of shape (n_rows,) or None
+
+    Returns
+    -------
+    kept, held : ndarray of int
+        In the order of `rows`.
+    """
+    if labels is None:
+        groups = iter([row_numbers(len(rows))])
+    else:
+        groups = (np.flatnonzero(labels == label) for label in np.unique(labels))
+    held = np.zeros(len(rows), bool)
+    seen = done = 0
+    for members in groups:
+        seen += len(members)
+        due = round(n_held * seen / len(rows)) - done  # so that all dues add up to n_held
+        held[rng.permutation(members)[:due]] = True
+        done += due
+    return rows[~held], rows[held]

@@ -22,8 +22,8 @@ class Patience:
     def after(self, score: float, *, tol: float) -> "Patience":
         """The patience left when the next score is known."""
         return Patience(
-            best=max(self.best, score) if score == score else self.best,
-            waited=self.waited + 1 if score < self.best + tol else 0,
+            best=score if score > self.best else self.best,
+            waited=0 if score >= self.best + tol else self.waited + 1,  # NaN is no improvement
         )
 
     def renewed(self) -> "Patience":

@@ -1,0 +1,208 @@
+import pickle
+
+import numpy as np
+import pytest
+from gradients import check_vjp
+from numpy.testing import assert_allclose, assert_array_equal
+from reference import LOSS, targets
+from scipy.special import expit, softmax
+from sklearn.metrics import log_loss, mean_poisson_deviance, mean_squared_error
+
+from sknormnet.nn.losses import (
+    LOSSES,
+    BinaryLogLoss,
+    ClassificationLoss,
+    Loss,
+    MulticlassLogLoss,
+    PoissonDeviance,
+    SquaredError,
+)
+
+# Those of the table, and the two that the classifier chooses between
+CASES = {**LOSSES, "binary": BinaryLogLoss(), "multiclass": MulticlassLogLoss()}
+ALL = pytest.mark.parametrize(("name", "loss"), CASES.items(), ids=list(CASES))
+
+
+def case(name, n_rows=9, n_outputs=3, seed=0):
+    """Targets, raw predictions and uneven weights."""
+    rng = np.random.default_rng(seed)
+    y = targets(name, n_rows, n_outputs, rng)
+    raw = rng.normal(size=(n_rows, n_outputs))
+    return y, raw, rng.uniform(0.1, 2, size=(n_rows, 1))
+
+
+def test_every_loss_is_tested():
+    leaves = {*Loss.__subclasses__(), *ClassificationLoss.__subclasses__()}
+    assert {type(loss) for loss in CASES.values()} == leaves - {ClassificationLoss}
+    assert set(CASES) == set(LOSS)
+
+
+def test_the_table():
+    assert {name: type(loss) for name, loss in LOSSES.items()} == {
+        "squared_error": SquaredError,
+        "poisson": PoissonDeviance,
+    }
+
+
+# Two rows that count 1 and 3, worked by hand: value and gradient
+BY_HAND = {
+    # (3-1)^2/2 + (1-1)^2/2 = 2 and (0-2)^2/2 + (1-0)^2/2 = 2.5
+    "squared_error": ([[1, 1], [2, 0]], [[3, 1], [0, 1]], 2 + 3 * 2.5, [[2, 0], [-6, 3]]),
+    # means 1 and 2: 2 log(2/1) - 2 + 1 and 0 - 0 + 2
+    "poisson": ([[2], [0]], [[0], [np.log(2)]], 2 * np.log(2) - 1 + 3 * 2, [[-1], [3 * 2]]),
+    # probabilities 3/4 and 1/2: -log(3/4) and -log(1/2)
+    "binary": (
+        [[1], [0]],
+        [[np.log(3)], [0]],
+        np.log(4 / 3) + 3 * np.log(2),
+        [[-1 / 4], [3 / 2]],
+    ),
+    # probabilities (1/6, 2/6, 3/6) and (1/3, 1/3, 1/3): -log(1/2) and -log(1/3)
+    "multiclass": (
+        [2, 0],
+        [np.log([1, 2, 3]), [5, 5, 5]],
+        np.log(2) + 3 * np.log(3),
+        [[1 / 6, 2 / 6, -3 / 6], [-2, 1, 1]],
+    ),
+}
+
+
+@ALL
+def test_value_and_gradient_by_hand(name, loss):
+    y, raw, value, gradient = BY_HAND[name]
+    raw = np.array(raw, float)
+    found = loss.value_and_gradient(np.array(y), raw, np.array([[1.0], [3.0]]))
+    assert type(found) is float
+    assert_allclose(found, value, rtol=1e-15)
+    assert_allclose(raw, gradient, rtol=1e-14, atol=1e-16)
+
+
+@ALL
+def test_gradient_is_the_values(name, loss):
+    y, raw, weight = case(name)
+
+    def function(raw):
+        gradient = raw.copy()
+        value = loss.value_and_gradient(y, gradient, weight)
+        return value, lambda d: d * gradient
+
+    check_vjp(function, raw)
+
+
+@ALL
+def test_value_is_sklearns_metric(name, loss):
+    y, raw, weight = case(name)
+    weight /= weight.sum()
+    sample_weight = weight[:, 0]
+    metric = {
+        "squared_error": lambda: 3 * mean_squared_error(y, raw, sample_weight=sample_weight) / 2,
+        "poisson": lambda: sum(
+            mean_poisson_deviance(y[:, k], np.exp(raw[:, k]), sample_weight=sample_weight) / 2
+            for k in range(3)
+        ),
+        "binary": lambda: sum(
+            log_loss(y[:, k], expit(raw[:, k]), sample_weight=sample_weight) for k in range(3)
+        ),
+        "multiclass": lambda: log_loss(
+            y, softmax(raw, axis=1), sample_weight=sample_weight, labels=range(3)
+        ),
+    }[name]
+    expected = metric()
+    assert_allclose(loss.value_and_gradient(y, raw, weight), expected, rtol=1e-12)
+
+
+@ALL
+def test_targets_and_weights_are_left_alone(name, loss):
+    y, raw, weight = case(name)
+    y_before, weight_before = y.copy(), weight.copy()
+    loss.value_and_gradient(y, raw, weight)
+    assert_array_equal(y, y_before)
+    assert_array_equal(weight, weight_before)
+
+
+@ALL
+def test_float32(name, loss):
+    y, raw, weight = case(name)
+    y32 = y if name == "multiclass" else y.astype(np.float32)
+    raw32 = raw.astype(np.float32)
+    gradient = raw32.copy()
+    value = loss.value_and_gradient(y32, gradient, weight.astype(np.float32))
+    assert gradient.dtype == np.float32
+    assert loss.inverse_link(raw32).dtype == np.float32
+    assert_allclose(value, loss.value_and_gradient(y, raw, weight), rtol=1e-6)
+    assert_allclose(gradient, raw, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["binary", "multiclass"])
+def test_log_losses_of_certain_predictions(name, dtype):
+    # Warnings are errors: neither may overflow.
+    raw = np.array([[1e4, -1e4], [-1e4, 1e4], [-1e4, -1e4]], dtype)
+    y = np.array([0, 0, 0]) if name == "multiclass" else np.array([[1, 0], [1, 0], [0, 0]], dtype)
+    value = CASES[name].value_and_gradient(y, raw, np.ones((3, 1), dtype))
+    # Right in the first row; in the second wrong by 1e4 in each output, or by their difference
+    if name == "binary":
+        assert value == 2e4
+        assert_array_equal(raw, [[0, 0], [-1, 1], [0, 0]])
+    else:
+        assert_allclose(value, 2e4 + np.log(2), rtol=np.finfo(dtype).eps)
+        assert_array_equal(raw, [[0, 0], [-1, 1], [-0.5, 0.5]])
+
+
+@ALL
+def test_inverse_link(name, loss):
+    _, raw, _ = case(name)
+    before = raw.copy()
+    inverse = {"squared_error": lambda raw: raw, "poisson": np.exp, "binary": expit}.get(
+        name, lambda raw: np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True)
+    )
+    found = loss.inverse_link(raw)
+    assert_allclose(found, inverse(raw), rtol=1e-14)
+    assert not np.shares_memory(found, raw)
+    assert_array_equal(raw, before)
+
+
+@ALL
+def test_gradient_is_zero_where_the_inverse_link_gives_the_target(name, loss):
+    # True of every loss with its canonical link.
+    _, raw, weight = case(name)
+    y = loss.inverse_link(raw)
+    if name == "multiclass":
+        y, raw = np.zeros(9, int), np.tile([1e3, 0.0, 0.0], (9, 1))
+    loss.value_and_gradient(y, raw, weight)
+    assert_allclose(raw, 0, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, loss in CASES.items() if isinstance(loss, ClassificationLoss)]
+)
+def test_logarithm_of_the_inverse_link_is_exact(name):
+    loss = CASES[name]
+    _, raw, _ = case(name)
+    assert_allclose(np.exp(loss.log_inverse_link(raw)), loss.inverse_link(raw), rtol=1e-14)
+    # Here the probability itself is 0.
+    assert_array_equal(loss.log_inverse_link(np.array([[-1e4, 0.0]]))[0, 0], -1e4)
+
+
+@ALL
+def test_range_of_the_targets(name, loss):
+    y, _, _ = case(name)
+    assert loss.in_y_true_range(y)
+    assert loss.in_y_true_range(np.array([[-1.0], [2.0]])) is (name != "poisson")
+
+
+@ALL
+def test_out_activation(name, loss):
+    names = {"squared_error": "identity", "poisson": "exp", "binary": "logistic"}
+    assert loss.out_activation == names.get(name, "softmax")
+
+
+@ALL
+def test_pickles(name, loss):
+    again = pickle.loads(pickle.dumps(loss))
+    assert type(again) is type(loss)
+    y, raw, weight = case(name)
+    raw_again = raw.copy()
+    value = loss.value_and_gradient(y, raw, weight)
+    assert again.value_and_gradient(y, raw_again, weight) == value
+    assert_array_equal(raw_again, raw)

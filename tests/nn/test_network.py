@@ -1,0 +1,602 @@
+import copy
+import pickle
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import reference
+from numpy.testing import assert_allclose, assert_array_equal
+from reference import EPSILON, build, targets, weighted_batch
+from scipy import sparse
+
+from sknormnet.nn.activations import ACTIVATIONS
+from sknormnet.nn.initializers import INITIALIZERS
+from sknormnet.nn.layers import Activate, BatchNorm, Dense, Dropout
+from sknormnet.nn.losses import LOSSES, BinaryLogLoss, MulticlassLogLoss
+from sknormnet.nn.network import Network, mlp
+from sknormnet.training.batches import Samples
+from sknormnet.training.loop import objective
+
+LOSS = {**LOSSES, "binary": BinaryLogLoss(), "multiclass": MulticlassLogLoss()}
+BATCHNORM = pytest.mark.parametrize("batchnorm", [None, "before", "after"])
+WITH_BATCHNORM = pytest.mark.parametrize("batchnorm", ["before", "after"])
+DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+KINDS = pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, sparse.csr_array])
+TOLERANCE = {np.float32: 2e-5, np.float64: 1e-11}
+NAMES = "tanh", "gelu"  # the activations of reference.build
+
+
+def data(n_rows=12, n_features=5, dtype=np.float64, seed=0):
+    """Rows, a third of whose elements are 0."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, n_features)) * (rng.random((n_rows, n_features)) < 2 / 3)
+    return X.astype(dtype)
+
+
+def masks(network, X, seed):
+    """What the dropout layers multiply by, in the order in which they draw.
+
+    The layers themselves are tested elsewhere; here, that the network uses them in order.
+    """
+    rng = np.random.default_rng(seed)
+    found = [1.0]
+    for layer, arrays in zip(network.layers, network.arrays(), strict=True):
+        if isinstance(layer, Dense):
+            found.append(1.0)
+        elif isinstance(layer, Dropout):
+            arrays.dtype = network.dtype
+            ones = np.ones((X.shape[0], layer.n_units), network.dtype)
+            if sparse.issparse(X) and len(found) == 1:
+                ones = X.copy()
+                ones.data[:] = 1
+            mask, _ = layer.bind(X.shape[0], arrays)(ones, None, rng)
+            found[-1] = mask.toarray() if sparse.issparse(mask) else mask.astype(float)
+    return found[:-1]
+
+
+def same_up_to_rounding(found, expected, dtype):
+    """Within some units of rounding of the largest element."""
+    expected = np.asarray(expected)
+    scale = np.max(np.abs(expected))
+    assert_allclose(found, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * scale)
+
+
+# ------------------------------------------------------------------- one step of training
+
+
+@dataclass
+class Case:
+    loss: str = "squared_error"
+    keep_probs: tuple = (1.0, 1.0)
+    input_keep_prob: float = 1.0
+    alpha: float = 0.0
+    hidden: tuple = (7, 4)
+    activations: tuple = NAMES
+
+
+CASES = {
+    "plain": Case(),
+    "alpha": Case(alpha=2.5),
+    "poisson": Case("poisson", alpha=0.1),
+    "binary": Case("binary"),
+    "multiclass": Case("multiclass"),
+    "dropout": Case("multiclass", keep_probs=(0.5, 0.8)),
+    "dropout of one layer": Case(keep_probs=(1.0, 0.6)),
+    "input dropout": Case("binary", input_keep_prob=0.7),
+    "everything": Case("multiclass", (0.8, 0.5), 0.7, alpha=1.0),
+    "no hidden layer": Case(hidden=(), activations=(), keep_probs=(), alpha=1.0),
+    "input dropout only": Case(
+        hidden=(), activations=(), keep_probs=(), input_keep_prob=0.5, alpha=1.0
+    ),
+    "one hidden layer": Case(hidden=(6,), activations=("relu",), keep_probs=(0.9,)),
+    "three hidden layers": Case(
+        hidden=(6, 5, 4), activations=("selu", "mish", "leaky_relu"), keep_probs=(1.0, 0.7, 1.0)
+    ),
+}
+
+
+@DTYPES
+@KINDS
+@BATCHNORM
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+def test_training_step_follows_the_plain_formulas(case, batchnorm, kind, dtype):
+    network = build(
+        hidden=case.hidden,
+        activations=case.activations,
+        keep_probs=case.keep_probs,
+        input_keep_prob=case.input_keep_prob,
+        batchnorm=batchnorm,
+        dtype=dtype,
+    )
+    rng = np.random.default_rng(1)
+    y = targets(case.loss, 12, 3, rng)
+    batch = weighted_batch(
+        kind(data(dtype=dtype)), y if case.loss == "multiclass" else y.astype(dtype), rng
+    )
+    value, raw, gradient = reference.train(
+        reference.arrays(network),
+        batch,
+        activations=case.activations,
+        batchnorm=batchnorm,
+        epsilon=EPSILON,
+        masks=masks(network, batch.X, seed=5),
+        loss=case.loss,
+        alpha=case.alpha,
+    )
+
+    forward = network.bind(12, np.empty_like(network.parameters))
+    found_raw, _ = forward(batch.X, batch.share, np.random.default_rng(5))
+    assert found_raw.dtype == dtype
+    same_up_to_rounding(found_raw, raw, dtype)
+
+    evaluate, found_gradient = objective(network, LOSS[case.loss], alpha=case.alpha)
+    found_value = evaluate(batch, np.random.default_rng(5))
+    assert found_gradient.dtype == dtype
+    assert_allclose(found_value, value, rtol=TOLERANCE[dtype])
+    same_up_to_rounding(found_gradient, reference.flat(gradient), dtype)
+
+
+@pytest.mark.parametrize("input_keep_prob", [1.0, 0.5])
+def test_no_gradient_of_x_is_computed(input_keep_prob, monkeypatch):
+    # It would be of no use, and for a sparse X of many columns as large as a dense one.
+    asked = []
+    bind = Dense.bind
+
+    def spy(self, n_rows, lent, *, input_gradient=True):
+        asked.append(input_gradient)
+        return bind(self, n_rows, lent, input_gradient=input_gradient)
+
+    monkeypatch.setattr(Dense, "bind", spy)
+    network = build(input_keep_prob=input_keep_prob)
+    network.bind(12, np.empty_like(network.parameters))
+    assert asked == [False, True, True]
+
+
+def test_training_reads_the_parameters_of_today():
+    # Bound functions outlive many steps.
+    network = build(batchnorm="before")
+    forward = network.bind(12, np.empty_like(network.parameters))
+    X, share = data(), np.full((1, 12), 1 / 12)
+    before = forward(X, share, None)[0].copy()
+    network.parameters *= 1.1
+    after = forward(X, share, None)[0].copy()
+    network.parameters /= 1.1
+    assert abs(after - before).max() > 0.01
+    assert_allclose(forward(X, share, None)[0], before, rtol=1e-12)
+
+
+# ------------------------------------------------------------------------ the flat vectors
+
+
+def test_order_of_the_parameters():
+    network = build(2, (3, 1), 2, batchnorm="after")
+    network.parameters[...] = np.arange(network.parameters.size)
+    one, _, norm, two, _, other_norm, out = network.arrays()
+    assert_array_equal(one.W, np.arange(6).reshape(2, 3))
+    assert_array_equal(two.W, [[6], [7], [8]])
+    assert_array_equal(out.W, [[9, 10]])
+    assert network.n_weights == 11
+    assert_array_equal(one.b, [[11, 12, 13]])
+    assert_array_equal(two.b, [[14]])
+    assert_array_equal(out.b, [[15, 16]])
+    assert_array_equal(norm.gamma, [[17, 18, 19]])
+    assert_array_equal(other_norm.gamma, [[20]])
+    assert_array_equal(norm.beta, [[21, 22, 23]])
+    assert_array_equal(other_norm.beta, [[24]])
+    assert network.parameters.size == 25
+    assert network.statistics.size == 2 * 4
+
+
+def test_layers_in_front_of_batch_norm_have_no_bias():
+    network = build(2, (3, 1), 2, batchnorm="before")
+    biased = ["b" in vars(x) for x in network.arrays() if "W" in vars(x)]
+    assert biased == [False, False, True]
+    assert network.parameters.size == 11 + 2 + 2 * 4
+
+
+@DTYPES
+@pytest.mark.parametrize(
+    "make", [lambda x: x, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_arrays_are_views(make, dtype):
+    network = make(build(batchnorm="before", dtype=dtype))
+    assert network.parameters.dtype == network.statistics.dtype == dtype
+    for layer in network.arrays():
+        for name, array in vars(layer).items():
+            vector = network.statistics if name in ("mean", "var") else network.parameters
+            assert np.shares_memory(array, vector)
+
+
+def test_starting_values():
+    network = mlp(
+        4,
+        (3, 2),
+        1,
+        activations=[ACTIVATIONS["relu"]] * 2,
+        inits=[INITIALIZERS[name] for name in ("he_normal", "orthogonal", "lecun_uniform")],
+        keep_probs=[1, 1],
+        batchnorm="after",
+    ).initialize(np.random.default_rng(0))
+    rng = np.random.default_rng(0)  # one stream, layer by layer
+    arrays = reference.arrays(network)
+    assert_array_equal(arrays["W"][0], INITIALIZERS["he_normal"](4, 3, rng))
+    assert_array_equal(arrays["W"][1], INITIALIZERS["orthogonal"](3, 2, rng))
+    assert_array_equal(arrays["W"][2], INITIALIZERS["lecun_uniform"](2, 1, rng))
+    assert not any(b.any() for b in arrays["b"] + arrays["beta"])
+    assert all((gamma == 1).all() for gamma in arrays["gamma"])
+
+
+# -------------------------------------------------------------------------- what mlp builds
+
+
+@pytest.mark.parametrize(
+    ("batchnorm", "expected"),
+    [
+        (None, [Dense, Activate, Dense, Activate, Dense]),
+        ("before", [Dense, BatchNorm, Activate, Dense, BatchNorm, Activate, Dense]),
+        ("after", [Dense, Activate, BatchNorm, Dense, Activate, BatchNorm, Dense]),
+    ],
+)
+def test_where_batch_norm_stands(batchnorm, expected):
+    assert [type(layer) for layer in build(batchnorm=batchnorm).layers] == expected
+
+
+def test_where_dropout_stands():
+    network = build(keep_probs=(0.5, 0.9), input_keep_prob=0.8, batchnorm="after")
+    dropout = [
+        (i, x.n_units, x.keep_prob) for i, x in enumerate(network.layers) if isinstance(x, Dropout)
+    ]
+    assert dropout == [(0, 5, 0.8), (4, 7, 0.5), (8, 4, 0.9)]
+
+
+def test_keeping_all_is_no_dropout_at_all():
+    network = build(keep_probs=(1.0, 1.0), input_keep_prob=1.0)
+    assert not any(isinstance(layer, Dropout) for layer in network.layers)
+
+
+def test_settings_reach_the_layers():
+    network = build(batchnorm="before", epsilon=0.25, batchnorm_momentum=0.7, dtype=np.float32)
+    assert network.momentum == 0.7
+    assert network.dtype == np.float32
+    assert {x.epsilon for x in network.layers if isinstance(x, BatchNorm)} == {0.25}
+    activations = [x.activation.name for x in network.layers if isinstance(x, Activate)]
+    assert activations == list(NAMES)
+
+
+@pytest.mark.parametrize("wrong", ["activations", "inits", "keep_probs"])
+def test_one_value_for_each_layer(wrong):
+    given = {
+        "activations": [ACTIVATIONS["relu"]] * 2,
+        "inits": [INITIALIZERS["zeros"]] * 3,
+        "keep_probs": [1.0] * 2,
+    }
+    with pytest.raises(ValueError, match="zip"):
+        mlp(5, (4, 3), 2, **given | {wrong: given[wrong][:-1]})
+
+
+def test_same_shapes():
+    network = build()
+    assert network.same_shapes(build(seed=1))
+    assert network.same_shapes(build(activations=("relu", "relu")))
+    for other in (build(6), build(hidden=(7, 5)), build(n_outputs=2), build(batchnorm="after")):
+        assert not network.same_shapes(other)
+    assert not build(batchnorm="before").same_shapes(build(batchnorm="after"))
+    # As many parameters, in other places
+    assert not build(2, (3,), 4, activations=("tanh",)).same_shapes(
+        build(4, (3,), 2, activations=("tanh",))
+    )
+
+
+def test_dropout_changes_no_shapes():
+    # Training may go on with another keep_prob.
+    assert build().same_shapes(build(keep_probs=(0.5, 0.5), input_keep_prob=0.9))
+
+
+# ------------------------------------------------------------------------------ prediction
+
+
+@DTYPES
+@KINDS
+@BATCHNORM
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize(
+    ("hidden", "activations"),
+    [((), ()), ((6,), ("relu",)), ((7, 4), NAMES), ((6, 5, 4), ("selu", "mish", "silu"))],
+)
+def test_prediction_follows_the_plain_formulas(hidden, activations, frozen, batchnorm, kind, dtype):
+    network = build(hidden=hidden, activations=activations, batchnorm=batchnorm, dtype=dtype)
+    X = kind(data(dtype=dtype))
+    expected, _ = reference.predict(
+        reference.arrays(network),
+        X,
+        activations=activations,
+        batchnorm=batchnorm,
+        epsilon=EPSILON,
+    )
+    if frozen:
+        network.freeze()
+    raw = network.predict(X)
+    assert type(raw) is np.ndarray
+    assert raw.dtype == dtype
+    same_up_to_rounding(raw, expected, dtype)
+
+
+@BATCHNORM
+def test_prediction_drops_nothing_and_changes_nothing(batchnorm):
+    network = build(keep_probs=(0.5, 0.5), input_keep_prob=0.5, batchnorm=batchnorm)
+    whole = build(batchnorm=batchnorm)
+    whole.restore(network.snapshot())
+    X = data()
+    X.flags.writeable = False
+    state = pickle.dumps(network)
+    assert_array_equal(network.predict(X), whole.predict(X))
+    assert pickle.dumps(network) == state
+
+
+@KINDS
+@BATCHNORM
+def test_prediction_in_chunks(batchnorm, kind, monkeypatch):
+    network = build(batchnorm=batchnorm)
+    X = kind(data(100))
+    assert network.chunk_rows > 100
+    whole = network.predict(X)
+    monkeypatch.setattr("sknormnet.nn.network.CHUNK_ELEMENTS", 7 * 30)
+    assert network.chunk_rows == 30
+    assert_allclose(network.predict(X), whole, rtol=1e-13, atol=1e-13)
+    monkeypatch.setattr("sknormnet.nn.network.CHUNK_ELEMENTS", 1)
+    assert network.chunk_rows == 1
+    assert_allclose(network.predict(X), whole, rtol=1e-13, atol=1e-13)
+
+
+def test_prediction_of_more_rows_than_a_chunk():
+    network = build(2000, (3,), 1, activations=("tanh",), batchnorm="before")
+    X = data(3 * network.chunk_rows + 1, 2000)
+    expected, _ = reference.predict(
+        reference.arrays(network), X, activations=["tanh"], batchnorm="before", epsilon=EPSILON
+    )
+    assert_allclose(network.predict(X), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float32, ">f8"])
+def test_prediction_from_any_dtype_and_order(dtype):
+    network = build(batchnorm="before")
+    X = (10 * data()).astype(dtype)
+    expected = network.predict(X.astype(np.float64))
+    assert_array_equal(network.predict(X), expected)
+    assert_allclose(network.predict(np.asfortranarray(X)), expected, rtol=1e-12)
+
+
+def test_prediction_from_a_memory_map(tmp_path):
+    network = build(batchnorm="after")
+    X = np.memmap(tmp_path / "X", np.float64, "w+", shape=(12, 5))
+    X[...] = data()
+    raw = network.predict(X)
+    assert type(raw) is np.ndarray
+    assert_array_equal(raw, network.predict(data()))
+
+
+@pytest.mark.parametrize("n_rows", [0, 1])
+def test_prediction_of_few_rows(n_rows):
+    network = build(batchnorm="before")
+    assert_allclose(network.predict(data()[:n_rows]), network.predict(data())[:n_rows], rtol=1e-12)
+
+
+# ------------------------------------------------------------- statistics for prediction
+
+
+@WITH_BATCHNORM
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_running_statistics(momentum, batchnorm):
+    network = build(batchnorm=batchnorm, batchnorm_momentum=momentum)
+    network.statistics.fill(123.0)  # what was there first counts for nothing
+    forward = network.bind(6, np.empty_like(network.parameters))
+    p = reference.arrays(network)
+    seen = []
+    for n_batches in range(1, 6):
+        X = data(6, seed=n_batches)
+        weight = np.random.default_rng(n_batches).uniform(0.5, 2, 6)
+        forward(X, weight[None] / weight.sum(), None)
+        # The batch's own statistics, in training and in the plain formulas
+        _, batch = reference.predict(
+            p, X, activations=NAMES, batchnorm=batchnorm, epsilon=EPSILON, weight=weight
+        )
+        seen.append(np.concatenate([*batch["mean"], *batch["var"]]))
+        discount = momentum ** np.arange(n_batches)[::-1]
+        expected = discount @ np.array(seen) / discount.sum()
+        assert_allclose(network.statistics, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_running_statistics_go_on_from_the_settled_ones():
+    network = build(batchnorm="before", batchnorm_momentum=0.75)
+    X = data()
+    network.settle(lambda: [(X, None)], 12)
+    settled = network.statistics.copy()
+    other = build(batchnorm="before", batchnorm_momentum=0.0)
+    for n in (network, other):
+        n.bind(12, np.empty_like(n.parameters))(X + 1, np.full((1, 12), 1 / 12), None)
+    assert_allclose(network.statistics, 0.75 * settled + 0.25 * other.statistics, rtol=1e-12)
+
+
+def settled(network, X, weight, n_rows, monkeypatch, keep=True):
+    """The statistics that settle gives, from chunks of n_rows."""
+    monkeypatch.setattr("sknormnet.nn.network.KEEP_ELEMENTS", 2**23 if keep else 0)
+    samples = Samples(X, np.zeros((X.shape[0], 1)), weight=weight, dtype=network.dtype)
+    network.statistics.fill(7)
+    network.settle(lambda: samples.chunks(n_rows), X.shape[0])
+    return network.statistics.copy()
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@KINDS
+@pytest.mark.parametrize("weighted", [False, True])
+@WITH_BATCHNORM
+def test_settled_statistics_are_those_of_all_rows(batchnorm, weighted, kind, keep, monkeypatch):
+    network = build(
+        hidden=(7, 4, 3),
+        activations=("tanh", "relu", "gelu"),
+        batchnorm=batchnorm,
+        keep_probs=(0.5, 0.5, 1.0),
+        input_keep_prob=0.5,
+    )
+    X = kind(data(200))
+    weight = np.random.default_rng(3).uniform(0.1, 4, 200) if weighted else None
+    _, expected = reference.predict(
+        reference.arrays(network),
+        X,
+        activations=["tanh", "relu", "gelu"],
+        batchnorm=batchnorm,
+        epsilon=EPSILON,
+        weight=weight if weighted else np.ones(200),
+    )
+    expected = np.concatenate([*expected["mean"], *expected["var"]])
+    for n_rows in (200, 64, 1):
+        found = settled(network, X, weight, n_rows, monkeypatch, keep)
+        assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("n_rows", [6000, 500, 7])
+@WITH_BATCHNORM
+def test_settled_statistics_of_float32_are_accurate(batchnorm, n_rows, keep, monkeypatch):
+    network = build(batchnorm=batchnorm, dtype=np.float32)
+    X = data(6000, dtype=np.float32)
+    weight = np.random.default_rng(3).uniform(0.1, 4, 6000)
+    _, expected = reference.predict(
+        reference.arrays(network),
+        X,
+        activations=NAMES,
+        batchnorm=batchnorm,
+        epsilon=EPSILON,
+        weight=weight,
+    )
+    mean, var = (np.concatenate(expected[name]) for name in ("mean", "var"))
+    found_mean, found_var = settled(network, X, weight, n_rows, monkeypatch, keep).reshape(2, -1)
+    assert_allclose((found_mean - mean) / np.sqrt(var), 0, atol=1e-6)
+    assert_allclose(found_var, var, rtol=1e-6)
+
+
+def test_settled_statistics_of_float32_units_far_from_zero(monkeypatch):
+    # Here the sum of 50,000 rows in float32 would be known to few digits.
+    network = build(1, (3,), 1, activations=("tanh",), batchnorm="before", dtype=np.float32)
+    X = data(50_000, 1, dtype=np.float32) + np.float32(30)
+    z = (X @ network.arrays()[0].W).astype(np.float64)  # as float32 gives them
+    mean, var = settled(network, X, None, 50_000, monkeypatch).reshape(2, -1)
+    assert_allclose(mean, z.mean(axis=0), rtol=1e-6)
+    assert_allclose(var, z.var(axis=0), rtol=1e-6)
+
+
+def test_settling_a_subset_of_the_rows():
+    network, other = build(batchnorm="before"), build(batchnorm="before")
+    X, weight, rows = data(50), np.random.default_rng(0).uniform(1, 2, 50), np.arange(3, 50, 2)
+    y = np.zeros((50, 1))
+    subset = Samples(X, y, weight=weight, rows=rows, dtype=np.float64)
+    network.settle(lambda: subset.chunks(10), len(rows))
+    taken = Samples(X[rows], y[rows], weight=weight[rows], dtype=np.float64)
+    other.settle(lambda: taken.chunks(10), len(rows))
+    assert_array_equal(network.statistics, other.statistics)
+
+
+def test_settling_makes_training_and_prediction_agree():
+    # On one batch of all rows, without dropout.
+    network = build(batchnorm="after")
+    X = data()
+    raw, _ = network.bind(12, np.empty_like(network.parameters))(X, np.full((1, 12), 1 / 12), None)
+    network.settle(lambda: [(X, None)], 12)
+    assert_allclose(network.predict(X), raw, rtol=1e-11, atol=1e-12)
+
+
+def test_settling_without_batch_norm_does_not_read_the_rows():
+    def chunks():
+        raise AssertionError
+
+    build().settle(chunks, 12)
+
+
+# ---------------------------------------------------------------------------- keeping
+
+
+def train(network, n_steps, seed=0):
+    """A few steps of gradient descent with dropout."""
+    rng = np.random.default_rng(seed)
+    evaluate, gradient = objective(network, LOSS["squared_error"], alpha=0.1)
+    for _ in range(n_steps):
+        X = rng.normal(size=(12, 5)).astype(network.dtype)
+        y = rng.normal(size=(12, 3)).astype(network.dtype)
+        evaluate(weighted_batch(X, y, rng), rng)
+        network.parameters -= (0.1 * gradient).astype(network.dtype)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize("frozen", [False, True])
+@DTYPES
+@BATCHNORM
+def test_a_copy_predicts_and_trains_alike(batchnorm, dtype, frozen, copied):
+    network = build(
+        batchnorm=batchnorm, keep_probs=(0.8, 0.5), dtype=dtype, activations=("relu", "tanh")
+    )
+    train(network, 3)
+    if frozen:
+        network.freeze()
+    again = copied(network)
+    assert not np.shares_memory(again.parameters, network.parameters)
+    X = data(dtype=dtype)
+    assert_array_equal(again.predict(X), network.predict(X))
+
+    for n in (network, again):
+        train(n, 3, seed=1)
+        n.freeze()
+    assert_array_equal(again.parameters, network.parameters)
+    assert_array_equal(again.statistics, network.statistics)
+    assert_array_equal(again.predict(X), network.predict(X))
+
+
+@BATCHNORM
+def test_a_pickle_is_no_larger_than_what_it_holds(batchnorm):
+    network = build(50, (80, 40), 5, batchnorm=batchnorm).freeze()
+    held = network.parameters.nbytes + network.statistics.nbytes
+    assert len(pickle.dumps(network)) < held + 4000
+
+
+def test_a_copy_of_a_copy():
+    network = build(batchnorm="before").freeze()
+    again = copy.deepcopy(pickle.loads(pickle.dumps(copy.deepcopy(network))))
+    assert_array_equal(again.predict(data()), network.predict(data()))
+
+
+def test_snapshots():
+    network = build(batchnorm="before", keep_probs=(0.8, 0.8))
+    train(network, 2)
+    snapshot = network.snapshot()
+    arrays = network.arrays()
+    state = pickle.dumps(network)
+    train(network, 3, seed=1)
+    parameters, statistics = network.parameters.copy(), network.statistics.copy()
+    network.restore(snapshot)
+    assert pickle.dumps(network) == state
+    # In place, so that what was bound and lent before still holds; and more than once.
+    assert np.shares_memory(arrays[0].W, network.parameters)
+    train(network, 3, seed=1)
+    assert_array_equal(network.parameters, parameters)
+    assert_array_equal(network.statistics, statistics)
+    network.restore(snapshot)
+    assert pickle.dumps(network) == state
+
+
+def test_a_network_of_layers_by_hand():
+    init = INITIALIZERS["zeros"]
+    layers = [Dense(2, 2, init), Activate(2, ACTIVATIONS["relu"]), Dense(2, 1, init)]
+    network = Network(layers, np.float64)
+    network.parameters[...] = [1, -1, 2, 0, 10, 100, 1, 2, 3]
+    # (1, 2) @ W = (1 + 4, -1) -> plus b (6, 1) -> 60 + 100 -> 163; and (-3, 1) -> (0, 5) -> 503
+    assert_array_equal(network.predict(np.array([[1, 2], [-3, 1]])), [[163], [503]])
+
+
+def test_folding_a_batch_norm_behind_a_bias():
+    # mlp gives no such layer a bias, but a network may have one.
+    init = INITIALIZERS["zeros"]
+    layers = [Dense(1, 1, init), BatchNorm(1, 4.0), Dense(1, 1, init)]
+    network = Network(layers, np.float64)
+    network.parameters[...] = [2, 1, 10, 100, 6, 7]  # W, W, b, b, gamma, beta
+    network.statistics[...] = [11, 5]
+    # 2 * 5 + 10 = 20 -> (20 - 11) / sqrt(5 + 4) * 6 + 7 = 25 -> 125
+    assert_allclose(network.predict(np.array([[5.0]])), [[125]])

@@ -1,0 +1,381 @@
+import tracemalloc
+from itertools import chain
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from sknormnet.training.batches import Samples, hold_out, row_numbers
+
+N_ROWS, N_FEATURES = 23, 4
+# A row is known by its first element: row k holds 10 k, 10 k + 1, ...
+X = 10.0 * np.arange(N_ROWS)[:, None] + np.arange(N_FEATURES)
+Y = np.stack([np.arange(N_ROWS), -np.arange(N_ROWS)], axis=1).astype(float)
+WEIGHT = np.random.default_rng(0).uniform(0.5, 2, N_ROWS)
+ROWS = np.array([20, 3, 4, 5, 11, 2, 17])
+
+
+def batches(samples, batch_size=5, *, min_batch_size=1, shuffle=True, seed=0):
+    """Copies of the batches, whose arrays are overwritten by the next ones."""
+    rng = np.random.default_rng(seed)
+    for batch in samples.batches(rng, batch_size, min_batch_size=min_batch_size, shuffle=shuffle):
+        yield batch._replace(
+            **{name: getattr(batch, name).copy() for name in ("X", "y", "weight", "share")}
+        )
+
+
+def numbers(found):
+    """The numbers of the rows, batch by batch."""
+    return [(batch.X[:, 0] / 10).astype(int).tolist() for batch in found]
+
+
+# --------------------------------------------------------------------------- which rows
+
+
+@pytest.mark.parametrize("rows", [None, ROWS])
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("batch_size", [1, 5, 7, 23, 100])
+def test_an_epoch_has_every_row_once(batch_size, shuffle, weight, rows):
+    samples = Samples(X, Y, weight=weight, rows=rows, dtype=np.float64)
+    expected = list(range(N_ROWS)) if rows is None else rows.tolist()
+    assert len(samples) == len(expected)
+    found = list(batches(samples, batch_size, shuffle=shuffle))
+    together = list(chain.from_iterable(numbers(found)))
+    assert sorted(together) == sorted(expected)
+    if not shuffle:
+        assert together == expected
+    for batch in found:
+        # Targets, and what rows count, belong to their rows.
+        own = (batch.X[:, 0] / 10).astype(int)
+        assert_array_equal(batch.X, X[own])
+        assert_array_equal(batch.y, Y[own])
+        w = np.ones(N_ROWS) if weight is None else weight
+        mean = w[expected].mean()
+        assert_allclose(batch.total, len(own) * mean)
+        assert_allclose(batch.weight, w[own, None] / (len(own) * mean))
+        assert_allclose(batch.share, w[None, own] / w[own].sum())
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size", "min_batch_size", "sizes"),
+    [
+        (20, 5, 2, [5, 5, 5, 5]),
+        (21, 5, 1, [5, 5, 5, 5, 1]),
+        (21, 5, 2, [5, 5, 5, 6]),
+        (22, 5, 2, [5, 5, 5, 5, 2]),
+        (22, 5, 3, [5, 5, 5, 7]),
+        (4, 4, 2, [4]),
+        (3, 5, 2, [3]),
+        (1, 5, 2, [1]),
+        (4, 1, 2, [1, 1, 2]),
+    ],
+)
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_small_last_batch_joins_another(n_rows, batch_size, min_batch_size, sizes, shuffle):
+    samples = Samples(X[:n_rows], Y[:n_rows], dtype=np.float64)
+    found = batches(samples, batch_size, min_batch_size=min_batch_size, shuffle=shuffle)
+    assert [len(batch.X) for batch in found] == sizes
+
+
+@pytest.mark.parametrize("rows", [None, ROWS])
+def test_shuffling(rows):
+    samples = Samples(X, Y, rows=rows, dtype=np.float64)
+    first = numbers(batches(samples, seed=0))
+    assert numbers(batches(samples, seed=0)) == first
+    assert numbers(batches(samples, seed=1)) != first
+    # Another order in each epoch
+    rng = np.random.default_rng(0)
+    one, other = (samples.batches(rng, 7, min_batch_size=1, shuffle=True) for _ in range(2))
+    assert next(one).y[:, 0].tolist() != next(other).y[:, 0].tolist()
+
+
+def test_shuffling_leaves_the_rows_as_they_were():
+    rows = ROWS.copy()
+    samples = Samples(X, Y, rows=rows, dtype=np.float64)
+    list(batches(samples))
+    assert_array_equal(rows, ROWS)
+    assert numbers(batches(samples, shuffle=False)) == [[20, 3, 4, 5, 11], [2, 17]]
+
+
+def test_the_order_is_uniform():
+    # Each row comes first equally often, within five standard errors.
+    samples = Samples(X[:4], Y[:4], dtype=np.float64)
+    rng = np.random.default_rng(0)
+    firsts = [
+        next(samples.batches(rng, 1, min_batch_size=1, shuffle=True)).y[0, 0] for _ in range(2000)
+    ]
+    shares = np.bincount(np.array(firsts, int), minlength=4) / 2000
+    assert_allclose(shares, 0.25, atol=5 * np.sqrt(0.25 * 0.75 / 2000))
+
+
+def test_unshuffled_batches_draw_nothing():
+    found = Samples(X, Y, dtype=np.float64).batches(None, 5, min_batch_size=1, shuffle=False)
+    assert sum(len(batch.X) for batch in found) == N_ROWS
+
+
+# ------------------------------------------------------------------------ what rows count
+
+
+def test_weights_by_hand():
+    # The mean weight is 2, so two rows are divided by 4 whatever their own weights are.
+    samples = Samples(X[:4], Y[:4], weight=np.array([1.0, 3, 2, 2]), dtype=np.float64)
+    first, second = batches(samples, 2, shuffle=False)
+    assert first.total == second.total == 4
+    assert_array_equal(first.weight, [[0.25], [0.75]])
+    assert_array_equal(first.share, [[0.25, 0.75]])
+    first, second = batches(samples, 3, shuffle=False)
+    assert (first.total, second.total) == (6, 2)
+    assert_allclose(first.weight, [[1 / 6], [3 / 6], [2 / 6]])
+    assert_array_equal(second.weight, [[1]])
+    samples = Samples(X[:4], Y[:4], weight=np.array([1.0, 3, 4, 4]), dtype=np.float64)
+    _, second = batches(samples, 2, shuffle=False)
+    assert_allclose(second.weight, [[4 / 6], [4 / 6]])  # heavier than the average batch
+    assert_array_equal(second.share, [[0.5, 0.5]])
+
+
+@pytest.mark.parametrize("factor", [1e-3, 7.0])
+def test_only_the_ratios_of_weights_count(factor):
+    one = batches(Samples(X, Y, weight=WEIGHT, dtype=np.float64))
+    other = batches(Samples(X, Y, weight=factor * WEIGHT, dtype=np.float64))
+    for batch, scaled in zip(one, other, strict=True):
+        assert_allclose(scaled.weight, batch.weight, rtol=1e-12)
+        assert_allclose(scaled.share, batch.share, rtol=1e-12)
+        assert_allclose(scaled.total, factor * batch.total, rtol=1e-12)
+
+
+def test_equal_weights_are_no_weights():
+    without = batches(Samples(X, Y, dtype=np.float64))
+    equal = batches(Samples(X, Y, weight=np.ones(N_ROWS), dtype=np.float64))
+    for batch, other in zip(without, equal, strict=True):
+        assert batch.total == other.total
+        assert_allclose(other.weight, batch.weight, rtol=1e-15)
+        assert_allclose(other.share, batch.share, rtol=1e-15)
+
+
+def test_targets_and_weights_of_the_rows():
+    samples = Samples(X, Y, weight=WEIGHT, rows=ROWS, dtype=np.float64)
+    assert_array_equal(samples.y, Y[ROWS])
+    assert_array_equal(samples.weight, WEIGHT[ROWS])
+    assert Samples(X, Y, rows=ROWS, dtype=np.float64).weight is None
+    assert Samples(X, Y, weight=WEIGHT, dtype=np.float64).weight is WEIGHT
+
+
+# ------------------------------------------------------------------------ dtypes and kinds
+
+
+def of_kind(kind, tmp_path):
+    """X in one of the forms in which users have it."""
+    if kind == "memmap":
+        mapped = np.memmap(tmp_path / "X", np.float64, "w+", shape=X.shape)
+        mapped[...] = X
+        return mapped
+    if kind == "F-order":
+        return np.asfortranarray(X)
+    if kind == "strided":
+        return np.repeat(X, 2, axis=0)[::2]
+    if kind == "csr_matrix":
+        return sparse.csr_matrix(X)
+    if kind == "csr_array":
+        return sparse.csr_array(X)
+    return X.astype(kind)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [None, ROWS])
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("f8", "f4", "f2", "i8", "u1", ">f8"),
+        *("memmap", "F-order", "strided", "csr_matrix", "csr_array"),
+    ],
+)
+def test_the_same_rows_whatever_the_kind_of_x(kind, shuffle, rows, dtype, tmp_path):
+    samples = Samples(of_kind(kind, tmp_path), Y, weight=WEIGHT, rows=rows, dtype=dtype)
+    plain = Samples(X.astype(dtype), Y.astype(dtype), weight=WEIGHT, rows=rows, dtype=dtype)
+    exact = X.astype(kind).astype(dtype) if kind in ("f2", "u1") else X.astype(dtype)
+    found = [*batches(samples, shuffle=shuffle), samples.whole()]
+    expected = [*batches(plain, shuffle=shuffle), plain.whole()]
+    for batch, reference in zip(found, expected, strict=True):
+        dense = batch.X if isinstance(batch.X, np.ndarray) else batch.X.toarray()
+        assert_array_equal(dense, exact[(reference.y[:, 0]).astype(int)])
+        assert_array_equal(batch.y, reference.y)
+        assert_array_equal(batch.weight, reference.weight)
+        assert {getattr(batch, x).dtype for x in ("X", "y", "weight", "share")} == {np.dtype(dtype)}
+        assert sparse.issparse(batch.X) == kind.startswith("csr")
+
+
+@pytest.mark.parametrize("labels", [np.int64, np.int32, np.uint8])
+@pytest.mark.parametrize("rows", [None, ROWS])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_class_numbers_stay_integers(shuffle, rows, labels):
+    y = np.arange(N_ROWS).astype(labels)
+    for batch in batches(Samples(X, y, rows=rows, dtype=np.float32), shuffle=shuffle):
+        assert batch.y.dtype == labels
+        assert_array_equal(batch.y, batch.X[:, 0] // 10)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_several_outputs_are_cast(shuffle):
+    y = Y.astype(np.int64)
+    for batch in batches(Samples(X, y, dtype=np.float32), shuffle=shuffle):
+        assert batch.y.dtype == np.float32
+        assert_array_equal(batch.y[:, 0], batch.X[:, 0] // 10)
+
+
+def test_the_data_are_left_as_they_were():
+    data = X.copy(), Y.copy(), WEIGHT.copy()
+    for array in data:
+        array.flags.writeable = False
+    samples = Samples(data[0], data[1], weight=data[2], dtype=np.float64)
+    for shuffle in (True, False):
+        assert len(list(batches(samples, shuffle=shuffle))) == 5
+
+
+# ------------------------------------------------------------------------- all rows at once
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+@pytest.mark.parametrize("rows", [None, ROWS])
+def test_whole(rows, weight):
+    batch = Samples(X, Y, weight=weight, rows=rows, dtype=np.float64).whole()
+    which = slice(None) if rows is None else rows
+    w = np.ones(N_ROWS)[which] if weight is None else weight[which]
+    assert_array_equal(batch.X, X[which])
+    assert_array_equal(batch.y, Y[which])
+    assert_allclose(batch.total, w.sum())
+    assert_allclose(batch.weight, w[:, None] / w.sum())
+    assert_allclose(batch.share, w[None] / w.sum())
+
+
+@pytest.mark.parametrize("kind", ["f8", "f4", "csr_matrix", "memmap"])
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+@pytest.mark.parametrize("rows", [None, ROWS])
+@pytest.mark.parametrize("n_rows", [1, 5, 100])
+def test_chunks(n_rows, rows, weight, kind, tmp_path):
+    samples = Samples(of_kind(kind, tmp_path), Y, weight=weight, rows=rows, dtype=np.float64)
+    found = [(x.copy(), w) for x, w in samples.chunks(n_rows)]
+    sizes = [x.shape[0] for x, _ in found]
+    assert sizes[:-1] == [n_rows] * (len(sizes) - 1)
+    assert 1 <= sizes[-1] <= n_rows
+    dense = [x if isinstance(x, np.ndarray) else x.toarray() for x, _ in found]
+    which = slice(None) if rows is None else rows
+    assert {x.dtype for x, _ in found} == {np.dtype(np.float64)}
+    assert_array_equal(np.concatenate(dense), X[which])
+    if weight is None:
+        assert {w for _, w in found} == {None}
+    else:
+        assert_array_equal(np.concatenate([w for _, w in found]), weight[which])
+
+
+# ------------------------------------------------------------------------------ splitting
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 10])
+def test_row_numbers(n_rows):
+    found = row_numbers(n_rows)
+    assert_array_equal(found, range(n_rows))
+    assert found.dtype == np.int32
+
+
+LABELS = np.repeat([3, 1, 7, 5], [60, 30, 9, 1])
+
+
+@pytest.mark.parametrize("labels", [None, LABELS, LABELS.astype(str), np.arange(100)])
+@pytest.mark.parametrize("n_held", [0, 1, 10, 33, 50, 99, 100])
+def test_held_out_rows(n_held, labels):
+    rows = np.random.default_rng(5).permutation(1000)[:100]
+    kept, held = hold_out(rows, n_held, np.random.default_rng(0), labels)
+    assert len(held) == n_held
+    # All rows, each in one part, and there in their order
+    is_held = np.isin(rows, held)
+    assert_array_equal(rows[is_held], held)
+    assert_array_equal(rows[~is_held], kept)
+    for label in [] if labels is None else np.unique(labels):
+        mine = labels == label
+        assert abs(is_held[mine].sum() - n_held * mine.sum() / 100) <= 1
+
+
+def test_held_out_rows_are_drawn():
+    def held(seed):
+        return hold_out(np.arange(100), 20, np.random.default_rng(seed), LABELS)[1].tolist()
+
+    assert held(0) == held(0)
+    assert held(0) != held(1)
+    # Each row equally often, within five standard errors; LABELS' largest has 12 of 60.
+    together = [row for seed in range(400) for row in held(seed)]
+    shares = np.bincount(together, minlength=100) / 400
+    assert_allclose(shares[:60], 0.2, atol=5 * np.sqrt(0.2 * 0.8 / 400))
+
+
+# --------------------------------------------------------------------------------- memory
+
+
+def peak_of(function):
+    """Most memory, in bytes, that a call held at a time."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture(scope="module")
+def large():
+    """40 MB."""
+    return np.random.default_rng(0).random((50_000, 100))
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(
+    ("form", "dtype"),
+    [
+        ("C", np.float64),
+        ("C", np.float32),
+        ("F", np.float64),
+        ("F", np.float32),
+        ("float32", np.float64),
+        ("memmap", np.float32),
+        ("csr", np.float64),
+        ("csr", np.float32),
+        ("rows", np.float32),
+    ],
+)
+def test_x_is_never_copied_whole(large, form, dtype, shuffle, tmp_path):
+    rows = None
+    if form == "F":
+        large = large.reshape(100, -1).T  # the same memory in the other order
+    elif form == "float32":
+        large = large.astype(np.float32)
+    elif form == "memmap":
+        large.tofile(tmp_path / "X")
+        large = np.memmap(tmp_path / "X", np.float64, "r", shape=large.shape)
+    elif form == "csr":
+        large = sparse.random_array(
+            (50_000, 100), density=0.5, format="csr", rng=np.random.default_rng(0)
+        )
+    elif form == "rows":
+        rows = np.arange(0, 50_000, 2)
+    size = large.data.nbytes if sparse.issparse(large) else large.nbytes
+    y = np.zeros((50_000, 1))
+    seen = 0
+
+    def epoch():
+        nonlocal seen
+        samples = Samples(large, y, weight=np.ones(50_000), rows=rows, dtype=dtype)
+        rng = np.random.default_rng(0)
+        for batch in samples.batches(rng, 200, min_batch_size=2, shuffle=shuffle):
+            seen += batch.X.shape[0]
+        for x, _ in samples.chunks(200):
+            seen += x.shape[0]
+
+    # An order of the rows, their weights and two batches; X is 20 to 40 MB.
+    assert peak_of(epoch) < size / 10
+    assert seen == 2 * (50_000 if rows is None else len(rows))
+
+
+def test_the_peak_of_a_copy_is_seen(large):
+    assert peak_of(large.copy) >= large.nbytes

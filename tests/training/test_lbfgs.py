@@ -1,0 +1,130 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from reference import build, weighted_batch
+from scipy import sparse
+
+from sknormnet.nn.losses import BinaryLogLoss, SquaredError
+from sknormnet.training.batches import Samples
+from sknormnet.training.lbfgs import lbfgs
+from sknormnet.training.loop import objective
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 5))
+Y = X @ RNG.normal(size=(5, 3)) + 2 + RNG.normal(size=(40, 3))
+WEIGHT = RNG.uniform(0.2, 3, 40)
+
+
+def fit(network, batch, *, loss=None, alpha=2.0, max_iter=500, max_fun=15_000, tol=1e-9):
+    losses = []
+    result = lbfgs(
+        network,
+        loss or SquaredError(),
+        batch,
+        alpha=alpha,
+        max_iter=max_iter,
+        max_fun=max_fun,
+        tol=tol,
+        report=losses.append,
+    )
+    return result, losses
+
+
+def linear(n_outputs=3, dtype=np.float64):
+    return build(5, (), n_outputs, activations=(), dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+@pytest.mark.parametrize("alpha", [0.0, 5.0])
+def test_squared_error_of_a_linear_network_has_the_normal_equations(alpha, weight, kind, dtype):
+    # (X'DX + alpha I) W = X'DY for centred X and Y: biases are not shrunk.
+    w = np.ones(40) if weight is None else weight
+    x, y = (a - np.average(a, axis=0, weights=w) for a in (X, Y))
+    W = np.linalg.solve((w * x.T) @ x + alpha * np.eye(5), (w * x.T) @ y)
+    b = np.average(Y - X @ W, axis=0, weights=w)
+
+    network = linear(dtype=dtype)
+    batch = Samples(kind(X), Y, weight=weight, dtype=dtype).whole()
+    result, _ = fit(network, batch, alpha=alpha)
+    # The loss is flat at its minimum, so that the parameters are known to half its digits.
+    tolerance = 1e-4 if dtype == np.float64 else 5e-3
+    assert network.parameters.dtype == dtype
+    assert_allclose(network.arrays()[0].W, W, rtol=tolerance, atol=tolerance)
+    assert_allclose(network.arrays()[0].b[0], b, rtol=tolerance, atol=tolerance)
+    residual = X @ W + b - Y
+    value = (w @ (residual**2).sum(axis=1) + alpha * (W**2).sum()) / 2 / w.sum()
+    assert_allclose(result.fun, value, rtol=1e-7 if dtype == np.float64 else 1e-5)
+
+
+def test_log_loss_ends_where_the_gradient_is_zero():
+    network = linear(1)
+    batch = weighted_batch(X, (Y[:, :1] > 2).astype(float), np.random.default_rng(0))
+    result, _ = fit(network, batch, loss=BinaryLogLoss(), alpha=1.0, tol=1e-6)
+    assert result.success
+    evaluate, gradient = objective(network, BinaryLogLoss(), alpha=1.0)
+    assert evaluate(batch, None) == result.fun
+    assert abs(gradient).max() < 1e-4
+
+
+def test_every_iteration_is_reported():
+    network = build(batchnorm="before")
+    batch = Samples(X, Y, dtype=np.float64).whole()
+    before = objective(network, SquaredError(), alpha=2.0)[0](batch, None)
+    result, losses = fit(network, batch, max_iter=12)
+    assert len(losses) == result.nit == 12
+    assert all(type(loss) is float for loss in losses)
+    assert losses[0] < before
+    assert all(later <= earlier for earlier, later in pairwise(losses))
+    assert losses[-1] == result.fun
+    # What is left behind are the parameters of the last report.
+    assert_allclose(
+        objective(network, SquaredError(), alpha=2.0)[0](batch, None), losses[-1], rtol=1e-12
+    )
+
+
+def test_bounds_on_iterations_and_evaluations():
+    batch = Samples(X, Y, dtype=np.float64).whole()
+    result, losses = fit(build(), batch, max_iter=3)
+    assert result.nit == len(losses) == 3
+    assert not result.success
+    result, _ = fit(build(), batch, max_fun=5)
+    assert 5 <= result.nfev < 5 + 20  # a line search is finished first
+    assert not result.success
+
+
+def test_the_network_is_left_with_the_best_parameters_not_the_last_tried():
+    class Uphill(SquaredError):
+        """Its gradient points the wrong way, so that every line search fails."""
+
+        def value_and_gradient(self, y, raw, weight):
+            value = super().value_and_gradient(y, raw, weight)
+            raw *= -1
+            return value
+
+    network = linear()
+    before = network.parameters.copy()
+    result, losses = fit(network, Samples(X, Y, dtype=np.float64).whole(), loss=Uphill(), alpha=0)
+    assert not result.success
+    assert losses == []
+    assert_array_equal(network.parameters, before)
+
+
+def test_a_large_tolerance_stops_at_once():
+    network = linear()
+    before = network.parameters.copy()
+    result, losses = fit(network, Samples(X, Y, dtype=np.float64).whole(), tol=1e6)
+    assert result.nit == 0
+    assert losses == []
+    assert_allclose(network.parameters, before)
+
+
+def test_training_goes_on_where_the_network_stands():
+    batch = Samples(X, Y, dtype=np.float64).whole()
+    network = linear()
+    fit(network, batch, max_iter=500)
+    result, _ = fit(network, batch, max_iter=500, tol=1e-4)
+    assert result.nit <= 1

@@ -1,0 +1,162 @@
+import pickle
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sknormnet.training import blocks
+from sknormnet.training.blocks import scratch_for
+from sknormnet.training.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
+
+DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def plain_sgd(p, gradients, rates, *, momentum=0.9, nesterovs_momentum=True):
+    """As scikit-learn's SGDOptimizer writes it."""
+    velocity = np.zeros_like(p)
+    for g, rate in zip(gradients, rates, strict=True):
+        velocity = momentum * velocity - rate * g
+        p = p + (momentum * velocity - rate * g if nesterovs_momentum else velocity)
+    return p
+
+
+def plain_adam(p, gradients, rates, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+    """As scikit-learn's AdamOptimizer writes it."""
+    m = v = np.zeros_like(p)
+    for t, (g, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
+        m = beta_1 * m + (1 - beta_1) * g
+        v = beta_2 * v + (1 - beta_2) * g**2
+        p = p - rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (np.sqrt(v) + epsilon)
+    return p
+
+
+PLAIN = {"sgd": plain_sgd, "adam": plain_adam}
+SETTINGS = [
+    ("sgd", {}),
+    ("sgd", {"nesterovs_momentum": False}),
+    ("sgd", {"momentum": 0.0}),
+    ("sgd", {"momentum": 0.0, "nesterovs_momentum": False}),
+    ("sgd", {"momentum": 0.5}),
+    ("adam", {}),
+    ("adam", {"beta_1": 0.0}),
+    ("adam", {"beta_2": 0.0}),
+    ("adam", {"beta_1": 0.5, "beta_2": 0.7, "epsilon": 0.3}),
+]
+
+
+def problem(size=50, n_steps=6, dtype=np.float64, seed=0):
+    """Parameters, gradients of several sizes, and a rate for each step."""
+    rng = np.random.default_rng(seed)
+    p = rng.normal(size=size).astype(dtype)
+    sizes = 10.0 ** rng.integers(-6, 3, size)  # Adam's epsilon matters to the smallest
+    gradients = (rng.normal(size=(n_steps, size)) * sizes).astype(dtype)
+    return p, gradients, 0.01 / np.arange(1, n_steps + 1)
+
+
+def run(optimizer, p, gradients, rates):
+    p = p.copy()
+    state, scratch = optimizer.start(p), scratch_for(p)
+    for g, rate in zip(gradients, rates, strict=True):
+        optimizer.update(p, g, state, float(rate), scratch)
+    return p, state
+
+
+def test_every_optimizer_is_tested():
+    assert set(PLAIN) == set(OPTIMIZERS)
+    assert set(OPTIMIZERS.values()) == set(Optimizer.__subclasses__()) == {SGD, Adam}
+
+
+@DTYPES
+@pytest.mark.parametrize(("name", "settings"), SETTINGS)
+def test_steps_follow_the_textbook(name, settings, dtype):
+    p, gradients, rates = problem(dtype=dtype)
+    found, state = run(OPTIMIZERS[name](**settings), p, gradients, rates)
+    exact = [x.astype(np.float64) for x in (p, gradients)]
+    expected = PLAIN[name](*exact, rates, **settings)
+    assert found.dtype == dtype
+    assert {x.dtype for x in state.values() if isinstance(x, np.ndarray)} == {np.dtype(dtype)}
+    # What is compared is the way gone, to some units of rounding of where it leads.
+    eps = np.finfo(dtype).eps
+    assert_allclose(
+        found - p, expected - exact[0], rtol=30 * eps, atol=30 * eps * abs(expected).max()
+    )
+    assert abs(expected - p).min() > 0
+
+
+def test_sgd_by_hand():
+    # v = -0.1 * 1 = -0.1 and p += 0.5 * -0.1 - 0.1 = -0.15; then
+    # v = 0.5 * -0.1 - 0.1 * 2 = -0.25 and p += 0.5 * -0.25 - 0.2 = -0.325
+    p, state = run(SGD(momentum=0.5), np.zeros(1), np.array([[1.0], [2.0]]), [0.1, 0.1])
+    assert_allclose(p, [-0.475])
+    assert_allclose(state["velocity"], [-0.25])
+    p, _ = run(SGD(0.5, nesterovs_momentum=False), np.zeros(1), np.array([[1.0], [2.0]]), [0.1] * 2)
+    assert_allclose(p, [-0.35])
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_adams_first_step_has_the_size_of_the_rate(size):
+    p, state = run(Adam(), np.zeros(2), size * np.array([[1.0, -1.0]]), [0.01])
+    assert_allclose(p, [-0.01, 0.01], rtol=1e-3)
+    assert state["t"] == 1
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_gradient_of_zero_moves_nothing(name):
+    p, _, rates = problem()
+    found, _ = run(OPTIMIZERS[name](), p, np.zeros((6, 50)), rates)
+    assert_array_equal(found, p)
+
+
+@DTYPES
+@pytest.mark.parametrize("size", [31, 32, 33, 64, 100])
+@pytest.mark.parametrize(("name", "settings"), SETTINGS)
+def test_blocks_change_nothing(name, settings, size, dtype, monkeypatch):
+    p, gradients, rates = problem(size, dtype=dtype)
+    whole, _ = run(OPTIMIZERS[name](**settings), p, gradients, rates)
+    monkeypatch.setattr(blocks, "BLOCK", 32)
+    in_blocks, _ = run(OPTIMIZERS[name](**settings), p, gradients, rates)
+    assert_array_equal(in_blocks, whole)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_vector_longer_than_a_block(name):
+    size = 2 * blocks.BLOCK + 17
+    p, gradients, rates = problem(size, n_steps=3)
+    found, _ = run(OPTIMIZERS[name](), p, gradients, rates)
+    assert_allclose(found, PLAIN[name](p, gradients, rates), rtol=1e-12, atol=1e-12)
+    # Nothing of its length is allocated in a step.
+    assert scratch_for(p).size == blocks.BLOCK
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_state_goes_on_after_pickling(name):
+    p, gradients, rates = problem()
+    optimizer = OPTIMIZERS[name]()
+    expected, _ = run(optimizer, p, gradients, rates)
+    half, state = run(optimizer, p, gradients[:3], rates[:3])
+    optimizer, state = pickle.loads(pickle.dumps((optimizer, state)))
+    for g, rate in zip(gradients[3:], rates[3:], strict=True):
+        optimizer.update(half, g, state, float(rate), scratch_for(half))
+    assert_array_equal(half, expected)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_gradient_is_left_as_it_was(name):
+    p, gradients, rates = problem()
+    gradients.flags.writeable = False
+    found, _ = run(OPTIMIZERS[name](), p, gradients, rates)
+    assert (found != p).all()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_settings_are_frozen(name):
+    optimizer = OPTIMIZERS[name]()
+    with pytest.raises(FrozenInstanceError):
+        optimizer.epsilon = 1
+    assert optimizer == OPTIMIZERS[name]()
+
+
+def test_who_follows_the_schedule():
+    # As in scikit-learn, where learning_rate is SGD's only.
+    assert {name: x.scheduled for name, x in OPTIMIZERS.items()} == {"adam": False, "sgd": True}
