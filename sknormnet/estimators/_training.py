@@ -75,7 +75,13 @@ def train_stochastic(
     schedule = _settings(
         SCHEDULES[estimator.learning_rate if optimizer.scheduled else "constant"], estimator
     )
-    least = 2 if estimator.batchnorm else 1  # a single row has no variance
+    least = 2 if run.network.statistics.size else 1  # a single row has no variance
+    if incremental and len(training) < least:
+        warnings.warn(
+            "Got a single row with batch norm, which has nothing to normalise in it, so nothing is"
+            " learned from X. Call partial_fit with more rows, or set batchnorm=False.",
+            stacklevel=2,
+        )
     batches = partial(
         training.batches,
         run.order,
@@ -104,7 +110,14 @@ def train_stochastic(
                 if score > run.patience.best:
                     best = run.network.snapshot()
             run.patience = run.patience.after(score, tol=estimator.tol)
-            if not np.isfinite(value) or _ends(estimator, run, schedule, rate):
+            if not np.isfinite(value):
+                warnings.warn(
+                    f"Training has diverged: loss {value} after {history.n_iter} iterations.",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
+                break
+            if _ends(estimator, run, schedule, rate):
                 break
         else:
             if not incremental:
