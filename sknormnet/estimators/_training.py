@@ -72,31 +72,21 @@ def train_stochastic(
     """
     optimizer = _settings(OPTIMIZERS[estimator.solver], estimator)
     run.use(optimizer, anew=not incremental)
-    schedule = _settings(
-        SCHEDULES[estimator.learning_rate if optimizer.scheduled else "constant"], estimator
-    )
-    least = 2 if run.network.statistics.size else 1  # a single row has no variance
-    if incremental and len(training) < least:
-        warnings.warn(
-            "Got a single row with batch norm, which has nothing to normalise in it, so nothing is"
-            " learned from X. Call partial_fit with more rows, or set batchnorm=False.",
-            stacklevel=2,
-        )
-    batches = partial(
-        training.batches,
-        run.order,
-        _batch_size(estimator.batch_size, len(training), least),
-        min_batch_size=least,
-        shuffle=estimator.shuffle,
-    )
+    followed = estimator.learning_rate if optimizer.scheduled else "constant"
+    schedule = _settings(SCHEDULES[followed], estimator)
 
     def rate() -> float:
         return float(estimator.learning_rate_init * schedule.factor(run.samples, run.stalls))
 
+    batches = partial(
+        training.batches,
+        run.order,
+        **_batching(estimator, run, len(training), incremental=incremental),
+    )
+    steps = epochs(run, loss, batches, alpha=float(estimator.alpha), rate=rate)
     history = History()
     # Where training goes on, what it starts from has scored best so far.
     best = None if run.patience.best == -math.inf else run.network.snapshot()
-    steps = epochs(run, loss, batches, alpha=float(estimator.alpha), rate=rate)
     try:
         for value in islice(steps, 1 if incremental else estimator.max_iter):
             history.n_iter += 1
@@ -110,14 +100,7 @@ def train_stochastic(
                 if score > run.patience.best:
                     best = run.network.snapshot()
             run.patience = run.patience.after(score, tol=estimator.tol)
-            if not np.isfinite(value):
-                warnings.warn(
-                    f"Training has diverged: loss {value} after {history.n_iter} iterations.",
-                    ConvergenceWarning,
-                    stacklevel=2,
-                )
-                break
-            if _ends(estimator, run, schedule, rate):
+            if _diverged(value) or _stalled(estimator, run, schedule, rate):
                 break
         else:
             if not incremental:
@@ -129,13 +112,21 @@ def train_stochastic(
                 )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
-    if validation_score and best is not None:
+    if validation_score and best:
         run.network.restore(best)
     return history
 
 
-def _ends(estimator, run: Run, schedule: Schedule, rate: Callable[[], float]) -> bool:
-    """Whether training ends here: it has stalled, and the rate is not to be lowered."""
+def _diverged(value: float) -> bool:
+    """Whether training ends here because the loss is no number any more."""
+    if np.isfinite(value):
+        return False
+    warnings.warn(f"Training has diverged: the loss is {value}.", ConvergenceWarning, stacklevel=2)
+    return True
+
+
+def _stalled(estimator, run: Run, schedule: Schedule, rate: Callable[[], float]) -> bool:
+    """Whether training ends here because patience does; first the rate may be lowered."""
     if run.patience.waited <= estimator.n_iter_no_change:
         return False
     watched = "Validation score" if estimator.early_stopping else "Training loss"
@@ -153,21 +144,34 @@ def _ends(estimator, run: Run, schedule: Schedule, rate: Callable[[], float]) ->
     return False
 
 
-def _batch_size(batch_size: int | str, n_rows: int, least: int) -> int:
-    if isinstance(batch_size, str):  # "auto"
-        return min(200, n_rows)
-    if batch_size > n_rows:
+def _batching(estimator, run: Run, n_rows: int, *, incremental: bool) -> dict[str, Any]:
+    """How to cut the rows into batches; with batch norm, into none of a single row."""
+    least = 2 if run.network.statistics.size else 1
+    batch_size = estimator.batch_size
+    if incremental and n_rows < least:
+        warnings.warn(
+            "Got a single row with batch norm, which has nothing to normalise in it: nothing is"
+            " learned from X. Call partial_fit with more rows, or set batchnorm=False.",
+            stacklevel=3,
+        )
+    if batch_size == "auto":
+        batch_size = min(200, n_rows)
+    elif batch_size > n_rows:
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-            stacklevel=2,
+            stacklevel=3,
         )
     elif batch_size < min(least, n_rows):
         warnings.warn(
             f"Got `batch_size` {batch_size} with batch norm, which has nothing to normalise in a"
             f" single row. It is going to be {least}. Set batchnorm=False to train row by row.",
-            stacklevel=2,
+            stacklevel=3,
         )
-    return min(max(batch_size, least), n_rows)
+    return {
+        "batch_size": max(least, min(batch_size, n_rows)),
+        "min_batch_size": least,
+        "shuffle": estimator.shuffle,
+    }
 
 
 def _settings(kind: type, estimator) -> Any:

@@ -1,0 +1,105 @@
+"""What a fitted NormNetRegressor returns."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_diabetes
+from sklearn.exceptions import DataConversionWarning
+from sklearn.metrics import r2_score
+from sklearn.preprocessing import scale
+
+from sknormnet import NormNetRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, Y = load_diabetes(return_X_y=True)
+X, Y = scale(X[:150]), Y[:150] / 50
+
+SETTINGS = {"hidden_layer_sizes": (10,), "learning_rate_init": 0.01, "max_iter": 30}
+SETTINGS |= {"batch_size": 15, "random_state": 0}
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_one_output(loss):
+    model = NormNetRegressor(loss, **SETTINGS).fit(X, Y)
+    assert model.predict(X).shape == (150,)
+    assert model.n_outputs_ == 1
+    assert model.score(X, Y) == r2_score(Y, model.predict(X)) > 0.3
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_a_column_vector_is_one_output(loss):
+    with pytest.warns(DataConversionWarning):
+        model = NormNetRegressor(loss, **SETTINGS).fit(X, Y[:, None])
+    assert_array_equal(model.predict(X), NormNetRegressor(loss, **SETTINGS).fit(X, Y).predict(X))
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_several_outputs(solver, loss):
+    y = np.c_[Y, Y.max() - Y, np.ones(150)]
+    model = NormNetRegressor(loss, solver=solver, **SETTINGS).fit(X, y)
+    assert model.predict(X).shape == (150, 3)
+    assert model.n_outputs_ == 3
+    assert (r2_score(y[:, :2], model.predict(X)[:, :2], multioutput="raw_values") > 0.2).all()
+    assert np.abs(model.predict(X)[:, 2] - 1).max() < 0.7
+
+
+def test_the_loss_is_the_sum_over_the_outputs():
+    # Equal outputs, from the same weights: twice the loss of one of them.
+    settings = SETTINGS | {"hidden_layer_sizes": (), "init": "zeros", "alpha": 0, "max_iter": 10}
+    settings |= {"solver": "sgd", "shuffle": False}
+    one = NormNetRegressor(**settings).fit(X, Y)
+    two = NormNetRegressor(**settings).fit(X, np.c_[Y, Y])
+    assert_allclose(two.predict(X), np.c_[one.predict(X), one.predict(X)], rtol=1e-10)
+    assert_allclose(two.loss_curve_, 2 * np.array(one.loss_curve_), rtol=1e-10)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_poisson(dtype, solver):
+    counts = np.random.RandomState(0).poisson(np.exp(X[:, 0]))
+    model = NormNetRegressor("poisson", solver=solver, **SETTINGS).fit(X.astype(dtype), counts)
+    far = (100 * X).astype(dtype)
+    with np.errstate(over="ignore", under="ignore"):
+        assert (model.predict(X) > 0).all()
+        assert (model.predict(far) >= 0).all()
+    assert model.out_activation_ == "exp"
+    assert np.corrcoef(np.log(model.predict(X)), X[:, 0])[0, 1] > 0.6
+    # The mean is right, for an intercept that is learned in full.
+    assert_allclose(model.predict(X).mean(), counts.mean(), rtol=0.3)
+
+
+def test_poisson_loss_is_half_the_deviance():
+    from sklearn.metrics import mean_poisson_deviance
+
+    # A rate that moves nothing.
+    settings = {"solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1, "batchnorm": False}
+    model = NormNetRegressor("poisson", alpha=0, random_state=0, **settings).fit(X, Y)
+    assert_allclose(model.loss_, mean_poisson_deviance(Y, model.predict(X)) / 2, rtol=1e-10)
+
+
+def test_squared_error_is_halved():
+    settings = {"solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1, "batchnorm": False}
+    model = NormNetRegressor(alpha=0, random_state=0, **settings).fit(X, Y)
+    assert_allclose(model.loss_, np.mean((Y - model.predict(X)) ** 2) / 2, rtol=1e-10)
+    assert model.out_activation_ == "identity"
+
+
+def test_early_stopping_scores_r2():
+    model = NormNetRegressor(early_stopping=True, **SETTINGS).fit(X, np.c_[Y, -Y])
+    assert len(model.validation_scores_) == model.n_iter_
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert 0 < model.best_validation_score_ < 1
+    assert model.best_loss_ is None
+
+
+def test_a_constant_target():
+    for y in (np.full(150, 3.0), np.zeros(150)):
+        model = NormNetRegressor(hidden_layer_sizes=10, solver="lbfgs", random_state=0).fit(X, y)
+        assert_allclose(model.predict(X), y, atol=0.05)
+
+
+def test_loss_is_the_first_parameter():
+    assert NormNetRegressor("poisson", (5,), "tanh").get_params()["loss"] == "poisson"
+    assert NormNetRegressor("poisson", (5,), "tanh").hidden_layer_sizes == (5,)

@@ -1,0 +1,279 @@
+"""What a sample weight means: so many rows; in every batch the same."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.metrics import accuracy_score
+from sklearn.preprocessing import scale
+
+from sknormnet import NormNetClassifier, NormNetRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+RNG = np.random.RandomState(0)
+ROWS = RNG.choice(150, 40, replace=False)
+X, Y = load_iris(return_X_y=True)
+X, Y = scale(X)[ROWS], Y[ROWS]
+X_REG, Y_REG = load_diabetes(return_X_y=True)
+X_REG, Y_REG = scale(X_REG[:40]), Y_REG[:40] / 50
+COUNTS = RNG.randint(1, 4, 40)
+
+SETTINGS = {"hidden_layer_sizes": (8, 5), "max_iter": 20, "alpha": 0.1, "random_state": 0}
+
+
+def arrays(model):
+    """All that training has changed."""
+    names = ["coefs_", "intercepts_", "gammas_", "betas_", "running_means_", "running_vars_"]
+    return [array for name in names for array in getattr(model, name)]
+
+
+def assert_same(one, other, X, atol=0.0):
+    for a, b in zip(arrays(one), arrays(other), strict=True):
+        assert_allclose(a, b, rtol=0, atol=atol)
+    predict = "predict_proba" if hasattr(one, "predict_proba") else "predict"
+    assert_allclose(getattr(one, predict)(X), getattr(other, predict)(X), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("batchnorm", [False, "before", "after"])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_a_weight_of_n_is_n_rows(activation, batchnorm, solver):
+    # Sigmoid-like ones and kinked ones: rounding must not be blown up by either.
+    settings = SETTINGS | {"batchnorm": batchnorm, "solver": solver, "activation": activation}
+    for kind, X_, y in [(NormNetClassifier, X, Y), (NormNetRegressor, X_REG, Y_REG)]:
+        weighted = kind(batch_size=len(y), shuffle=False, **settings)
+        repeated = kind(batch_size=COUNTS.sum(), shuffle=False, **settings)
+        weighted.fit(X_, y, COUNTS)
+        repeated.fit(X_.repeat(COUNTS, axis=0), y.repeat(COUNTS))
+        assert_same(weighted, repeated, X_, atol=1e-10)
+        assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=0, atol=1e-10)
+        unweighted = kind(batch_size=len(y), shuffle=False, **settings).fit(X_, y)
+        assert abs(unweighted.loss_ - weighted.loss_) > 1e-3
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("batchnorm", [False, "before", "after"])
+def test_a_weight_of_zero_is_no_row(batchnorm, solver, container):
+    # Bit for bit, several minibatches in random order and dropout included.
+    settings = SETTINGS | {"batchnorm": batchnorm, "solver": solver, "batch_size": 7}
+    if solver == "adam":
+        settings |= {"keep_prob": 0.8, "input_keep_prob": 0.9}
+    keep = np.random.RandomState(1).uniform(size=40) < 0.7
+    X_ = container(X)
+    zeros = NormNetClassifier(**settings).fit(X_, Y, keep.astype(float))
+    removed = NormNetClassifier(**settings).fit(X_[np.flatnonzero(keep)], Y[keep])
+    assert_same(zeros, removed, X)
+    assert zeros.t_ == removed.t_
+    weight = np.where(keep, COUNTS, 0)
+    zeros = NormNetClassifier(**settings).fit(X_, Y, weight)
+    removed = NormNetClassifier(**settings).fit(X_[np.flatnonzero(keep)], Y[keep], weight[keep])
+    assert_same(zeros, removed, X)
+
+
+def test_a_weight_of_zero_is_no_row_for_early_stopping():
+    settings = SETTINGS | {"early_stopping": True, "batch_size": 7, "validation_fraction": 0.3}
+    keep = np.arange(40) % 4 > 0
+    zeros = NormNetClassifier(**settings).fit(X, Y, keep.astype(float))
+    removed = NormNetClassifier(**settings).fit(X[keep], Y[keep])
+    assert_same(zeros, removed, X)
+    assert zeros.validation_scores_ == removed.validation_scores_
+
+
+def test_a_weight_of_zero_is_no_row_in_partial_fit():
+    keep = np.arange(40) % 4 > 0
+    zeros, removed = (NormNetClassifier(batch_size=7, **SETTINGS) for _ in range(2))
+    for _ in range(3):
+        zeros.partial_fit(X, Y, keep.astype(float), classes=[0, 1, 2])
+        removed.partial_fit(X[keep], Y[keep], classes=[0, 1, 2])
+    assert_same(zeros, removed, X)
+
+
+@pytest.mark.parametrize("absent", [0, 1, 2])
+def test_a_class_of_zero_weight_only_is_no_class(absent):
+    keep = absent != Y
+    model = NormNetClassifier(batch_size=7, **SETTINGS).fit(X, Y, keep.astype(float))
+    assert_array_equal(model.classes_, np.delete([0, 1, 2], absent))
+    assert model.predict_proba(X).shape == (40, 2)
+    assert_same(model, NormNetClassifier(batch_size=7, **SETTINGS).fit(X[keep], Y[keep]), X)
+
+
+def test_a_target_of_zero_weight_may_be_outside_the_range_of_the_loss():
+    y, weight = Y_REG.copy(), np.ones(40)
+    y[3], weight[3] = -1, 0
+    NormNetRegressor(loss="poisson", **SETTINGS).fit(X_REG, y, weight)
+
+
+def test_the_bound_of_batch_size_counts_the_rows_left_over():
+    weight = np.r_[np.ones(10), np.zeros(30)]
+    with pytest.warns(UserWarning, match="It is going to be clipped"):
+        NormNetClassifier(batch_size=11, **SETTINGS).fit(X, Y, weight)
+
+
+@pytest.mark.parametrize("batchnorm", [False, "before", "after"])
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_weights_are_relative_to_each_other_and_to_alpha(solver, batchnorm):
+    settings = SETTINGS | {"batchnorm": batchnorm, "solver": solver}
+    if solver != "lbfgs":
+        settings |= {"batch_size": 7}
+    one = NormNetRegressor(**settings).fit(X_REG, Y_REG, COUNTS)
+    # A power of two keeps every bit.
+    same = NormNetRegressor(**settings | {"alpha": 0.8}).fit(X_REG, Y_REG, 8.0 * COUNTS)
+    assert_same(one, same, X_REG)
+    # As many rows again weigh more against alpha.
+    other = NormNetRegressor(**settings).fit(X_REG, Y_REG, 8.0 * COUNTS)
+    assert np.abs(one.predict(X_REG) - other.predict(X_REG)).max() > 1e-6
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("factor", [1e-50, 1e-30, 1e30, 1e50])
+@pytest.mark.parametrize("batchnorm", [False, True])
+def test_the_scale_of_the_weights_does_not_matter_without_alpha(batchnorm, factor, dtype):
+    settings = SETTINGS | {"batchnorm": batchnorm, "alpha": 0, "batch_size": 7}
+    one = NormNetRegressor(**settings).fit(X_REG.astype(dtype), Y_REG, COUNTS)
+    other = NormNetRegressor(**settings).fit(X_REG.astype(dtype), Y_REG, factor * COUNTS)
+    assert_same(one, other, X_REG, atol=1e-3 if dtype == np.float32 else 1e-10)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("batchnorm", [False, True])
+def test_a_batch_of_next_to_no_weight(batchnorm, dtype):
+    settings = SETTINGS | {"batchnorm": batchnorm, "batch_size": 7, "shuffle": False}
+    weight = np.r_[np.full(14, 1e-50), np.ones(26)]
+    model = NormNetRegressor(**settings).fit(X_REG.astype(dtype), Y_REG, weight)
+    assert np.isfinite(model.predict(X_REG)).all()
+
+
+@pytest.mark.parametrize("batchnorm", [False, "before", "after"])
+def test_equal_weights_are_no_weights(batchnorm):
+    settings = SETTINGS | {"batchnorm": batchnorm, "batch_size": 7, "alpha": 0}
+    none = NormNetClassifier(**settings).fit(X, Y)
+    for weight in (np.ones(40), np.full(40, 0.3), 3.0):
+        assert_same(none, NormNetClassifier(**settings).fit(X, Y, weight), X, atol=1e-9)
+
+
+# A learning rate too small for any weight to change shows the loss of the starting weights.
+STANDING = {"solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1, "shuffle": False}
+
+
+def test_a_weight_means_the_same_in_every_batch():
+    weight = np.array([100.0, 100, 100, 1, 1, 1])
+    settings = SETTINGS | {"solver": "sgd", "shuffle": False, "batch_size": 3, "batchnorm": False}
+    unweighted = NormNetRegressor(**settings).fit(X_REG[:6], Y_REG[:6])
+    weighted = NormNetRegressor(**settings).fit(X_REG[:6], Y_REG[:6], weight)
+    # With each batch divided by its own weight, these would be the same.
+    assert np.abs(unweighted.predict(X_REG) - weighted.predict(X_REG)).max() > 0.01
+
+
+@pytest.mark.parametrize("batch_size", [6, 3, 2, 4])
+def test_the_loss_of_an_epoch_is_the_weighted_mean(batch_size):
+    weight = np.array([100.0, 100, 100, 1, 1, 1])
+    settings = {"batchnorm": False, "alpha": 0.3, "random_state": 0, "hidden_layer_sizes": 5}
+    model = NormNetRegressor(batch_size=batch_size, **STANDING, **settings)
+    model.fit(X_REG[:6], Y_REG[:6], weight)
+    loss = np.average((model.predict(X_REG[:6]) - Y_REG[:6]) ** 2 / 2, weights=weight)
+    # alpha's term in a batch is divided by (rows in the batch) * (mean weight).
+    n_batches = -(-6 // batch_size)
+    penalty = n_batches * 0.3 / 2 * sum((W**2).sum() for W in model.coefs_) / weight.sum()
+    assert_allclose(model.loss_, loss + penalty, rtol=1e-12)
+
+
+def test_a_batch_step_by_hand():
+    # One step of plain gradient descent per batch, on a linear model.
+    weight, rate, alpha = np.array([1.0, 2, 3, 4, 5]), 0.1, 0.7
+    W, b = np.full((10, 1), 0.1), np.zeros(1)
+    model = NormNetRegressor(
+        hidden_layer_sizes=(),
+        solver="sgd",
+        momentum=0,
+        nesterovs_momentum=False,
+        learning_rate_init=rate,
+        alpha=alpha,
+        batch_size=3,
+        max_iter=1,
+        shuffle=False,
+        init=lambda fan_in, fan_out, rng: np.full((fan_in, fan_out), 0.1),
+    ).fit(X_REG[:5], Y_REG[:5], weight)
+    for rows in (slice(0, 3), slice(3, 5)):
+        x, y, w = X_REG[rows], Y_REG[rows, None], weight[rows, None]
+        total = len(x) * weight.mean()
+        d = w * (x @ W + b - y) / total
+        W, b = W - rate * (x.T @ d + alpha * W / total), b - rate * d.sum(axis=0)
+    assert_allclose(model.coefs_[0], W, rtol=1e-12)
+    assert_allclose(model.intercepts_[0], b, rtol=1e-12)
+
+
+def test_the_validation_score_is_weighted():
+    # Rows of tiny weight with targets that nothing explains do not lower the score.
+    noise = np.arange(40) % 2 == 0
+    y = np.where(noise, 1 - (Y > 0), Y > 0)
+    settings = SETTINGS | {"early_stopping": True, "validation_fraction": 0.5, "max_iter": 60}
+    settings |= {"learning_rate_init": 0.01, "n_iter_no_change": 60}
+    model = NormNetClassifier(**settings).fit(X, y, np.where(noise, 1e-6, 1))
+    assert model.best_validation_score_ > 0.85
+    assert accuracy_score(y, model.predict(X)) < 0.7
+
+
+# --------------------------------------------------------------------- not allowed, allowed
+
+
+@pytest.mark.parametrize("kind", [NormNetClassifier, NormNetRegressor])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_weights_all_zero(kind, method):
+    classes = {"classes": [0, 1, 2]} if (kind, method) == (NormNetClassifier, "partial_fit") else {}
+    # Newer versions of scikit-learn say so themselves, older ones leave it to us.
+    message = r"must contain at least one non-zero|sum of sample_weight must be positive.* Got 0"
+    with pytest.raises(ValueError, match=message):
+        getattr(kind(**SETTINGS), method)(X, Y, np.zeros(40), **classes)
+
+
+@pytest.mark.parametrize("batchnorm", [False, True])
+def test_weights_of_negative_sum(batchnorm):
+    with pytest.raises(ValueError, match=r"sum of sample_weight must be positive.* Got -38\.0"):
+        NormNetClassifier(batchnorm=batchnorm).fit(X, Y, np.r_[1, np.full(39, -1)])
+
+
+@pytest.mark.parametrize("batchnorm", [True, "before", "after"])
+def test_negative_weights_with_batch_norm(batchnorm):
+    with pytest.raises(ValueError, match="Negative values in sample_weight are allowed with bat"):
+        NormNetClassifier(batchnorm=batchnorm).fit(X, Y, np.r_[-1, np.ones(39)])
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_a_negative_weight_takes_away(solver):
+    settings = SETTINGS | {"batchnorm": False, "solver": solver, "shuffle": False}
+    weight = np.r_[2, np.ones(39), -1]
+    taken = NormNetRegressor(batch_size=41, **settings)
+    taken.fit(np.r_[X_REG, X_REG[:1]], np.r_[Y_REG, Y_REG[:1]], weight)
+    plain = NormNetRegressor(batch_size=40, **settings).fit(X_REG, Y_REG)
+    assert_same(taken, plain, X_REG, atol=1e-9)
+
+
+def test_a_batch_whose_weights_cancel_out():
+    weight = np.r_[1, -1, np.ones(38)]
+    settings = SETTINGS | {"batchnorm": False, "batch_size": 2, "shuffle": False}
+    model = NormNetRegressor(**settings).fit(X_REG, Y_REG, weight)
+    assert np.isfinite(model.predict(X_REG)).all()
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.ones(39), "inconsistent numbers of samples|sample_weight.shape == "),
+        (np.ones((40, 1)), "Sample weights must be 1D"),
+        (np.r_[np.nan, np.ones(39)], "Input sample_weight contains NaN"),
+        (np.r_[np.inf, np.ones(39)], "Input sample_weight contains infinity"),
+    ],
+)
+def test_weights_that_are_none(weight, message):
+    with pytest.raises(ValueError, match=message):
+        NormNetClassifier(**SETTINGS).fit(X, Y, weight)
+
+
+def test_weights_are_not_written_to():
+    weight = np.where(np.arange(40) % 5, 1.0, 0.0)
+    weight.flags.writeable = False
+    NormNetClassifier(**SETTINGS).fit(X, Y, weight)
+    assert_array_equal(weight, np.where(np.arange(40) % 5, 1.0, 0.0))
