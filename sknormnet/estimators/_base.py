@@ -260,8 +260,9 @@ class BaseNormNet(BaseEstimator, ABC):
         network = build_network(self, X.shape[1], n_outputs, run.network.dtype)
         if not network.same_shapes(run.network):
             raise ValueError(
-                "Training can go on (partial_fit, warm_start=True) only with the"
-                " hidden_layer_sizes, the batchnorm and the number of outputs of before."
+                "Training can go on (partial_fit, warm_start=True) only with the same"
+                " hidden_layer_sizes, batchnorm and number of outputs. The layers were"
+                f" {run.network} and would be {network}."
             )
         network.restore(run.network.snapshot())
         run.network = network
@@ -276,10 +277,15 @@ class BaseNormNet(BaseEstimator, ABC):
             return samples(rows=rows), None
         rows = row_numbers(X.shape[0]) if rows is None else rows
         n_held = math.ceil(self.validation_fraction * len(rows))
-        if n_held < 2 or n_held == len(rows):
+        if n_held < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' "
                 "or the size of your dataset."
+            )
+        if n_held == len(rows):
+            raise ValueError(
+                "No row is left to train on. Decrease 'validation_fraction' "
+                "or increase the size of your dataset."
             )
         one_label = is_classifier(self) and target[:1].size == 1
         training, held_out = hold_out(

@@ -86,7 +86,7 @@ def train_stochastic(
     steps = epochs(run, loss, batches, alpha=float(estimator.alpha), rate=rate)
     history = History()
     # Where training goes on, what it starts from has scored best so far.
-    best = None if run.patience.best == -math.inf else run.network.snapshot()
+    best = run.network.snapshot() if validation_score and run.patience.best > -math.inf else None
     try:
         for value in islice(steps, 1 if incremental else estimator.max_iter):
             history.n_iter += 1
@@ -112,7 +112,7 @@ def train_stochastic(
                 )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
-    if validation_score and best:
+    if best:
         run.network.restore(best)
     return history
 

@@ -69,6 +69,10 @@ class Network:
         mine, others = ([*filter(None, x._trained.shapes)] for x in (self, other))
         return mine == others
 
+    def __str__(self) -> str:
+        trained = (layer for layer in self.layers if layer.parameters)
+        return ", ".join(f"{type(x).__name__}{next(iter(x.parameters.values()))}" for x in trained)
+
     def is_finite(self) -> bool:
         """Whether all parameters and statistics are numbers."""
         return bool(np.isfinite(self.parameters).all() and np.isfinite(self.statistics).all())

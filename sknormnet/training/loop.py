@@ -49,11 +49,14 @@ class Run:
     stalls: int = 0
 
     def use(self, optimizer: Optimizer, *, anew: bool) -> None:
-        """Go on with this optimiser; from the start if `anew`, or if it is of another kind."""
+        """Start with this optimiser, if `anew` or if the last one was of another kind.
+
+        Else the last one goes on, with the settings that its state was made with.
+        """
         if anew or type(optimizer) is not type(self.optimizer):
+            self.optimizer = optimizer
             self.state = optimizer.start(self.network.parameters)
             self.stalls = 0
-        self.optimizer = optimizer
 
 
 def objective(network, loss, *, alpha: float) -> tuple[Objective, np.ndarray]:

@@ -278,6 +278,20 @@ def test_early_stopping_gives_back_the_best_epoch(batchnorm, solver):
     assert_array_equal(long.predict(X), short.predict(X))
 
 
+def test_of_equal_scores_the_first_is_the_best():
+    # As in MLPClassifier. Accuracies of a few rows are often equal.
+    X_, y = load_iris(return_X_y=True)
+    settings = SETTINGS | {"early_stopping": True, "max_iter": 30, "n_iter_no_change": 30}
+    long = NormNetClassifier(**settings).fit(X_, y)
+    scores = long.validation_scores_
+    best = np.argmax(scores) + 1
+    assert scores.count(max(scores)) > 1
+    short = NormNetClassifier(**settings | {"max_iter": best}).fit(X_, y)
+    assert_array_equal(long.predict_proba(X_), short.predict_proba(X_))
+    longer = NormNetClassifier(**settings | {"max_iter": best + 1}).fit(X_, y)
+    assert_array_equal(long.predict_proba(X_), longer.predict_proba(X_))
+
+
 @pytest.mark.parametrize("batchnorm", [False, *PLACES])
 def test_the_validation_score_is_that_of_prediction(batchnorm):
     X_, y = load_diabetes(return_X_y=True)

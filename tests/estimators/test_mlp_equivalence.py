@@ -223,6 +223,16 @@ def test_stops_by_tol_at_the_same_iteration(task, solver):
     assert_same_fit(ours, mlp, X)
 
 
+def test_a_loss_that_stands_still_is_no_stall_with_a_tol_of_0():
+    # The boundary of the rule: no worse than the best by more than tol counts as better.
+    X, y = DATA["binary"]
+    settings = SOLVERS["plain"] | {"learning_rate_init": 1e-300, "n_iter_no_change": 2, "tol": 0}
+    mlp, ours = (model.fit(X, y) for model in pair("binary", **settings))
+    assert len(set(ours.loss_curve_)) == 1
+    assert_same_fit(ours, mlp, X)
+    assert ours.n_iter_ == 20
+
+
 def test_n_iter_no_change_may_be_infinite():
     X, y = DATA["binary"]
     settings = {"n_iter_no_change": np.inf, "tol": 1e6}

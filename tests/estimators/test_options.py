@@ -200,6 +200,29 @@ def test_keep_prob_1_is_no_dropout_bit_for_bit(solver):
         assert_array_equal(one.predict(X), other.fit(X, Y).predict(X))
 
 
+@pytest.mark.parametrize("p", [0.2, 0.5, 0.9])
+def test_dropout_is_inverted(p):
+    # An input of 1 through weights of 1 is 1 / p with probability p, else 0: the mean of half
+    # its square is 1 / (2 p). The prediction is 1, without any dropout.
+    def mean_loss(**settings):
+        model = NormNetRegressor(
+            activation="identity",
+            init=lambda fan_in, fan_out, rng: np.ones((fan_in, fan_out)),
+            **{"alpha": 0, "batchnorm": False, "max_iter": 1, "random_state": 0},
+            **{"solver": "sgd", "learning_rate_init": 1e-300, "batch_size": 1000},
+            **settings,
+        ).fit(ones, np.zeros(20_000))
+        assert_array_equal(model.predict(ones), 1)
+        return model.loss_
+
+    ones = np.ones((20_000, 1))
+    dense = mean_loss(hidden_layer_sizes=(1,), keep_prob=p)
+    np.testing.assert_allclose(dense, 1 / (2 * p), rtol=0.06)
+    np.testing.assert_allclose(mean_loss(hidden_layer_sizes=(), input_keep_prob=p), dense, rtol=0.1)
+    both = mean_loss(hidden_layer_sizes=(1, 1), input_keep_prob=p, keep_prob=(1.0, p))
+    np.testing.assert_allclose(both, 1 / (2 * p**2), rtol=0.12)
+
+
 @pytest.mark.parametrize("name", ["keep_prob", "activation"])
 def test_one_value_is_that_value_for_every_layer(name):
     value = {"keep_prob": 0.8, "activation": "tanh"}[name]
@@ -352,6 +375,21 @@ def test_set_params_changes_how_training_goes_on():
         one.partial_fit(X, Y)
         other.partial_fit(X, Y)
         assert not np.array_equal(one.predict(X), other.predict(X)), name
+
+
+@pytest.mark.parametrize("beta_1", [0.0, 0.5])
+def test_beta_1_may_change_while_training_goes_on(beta_1):
+    # Under a constant gradient Adam's step is the learning rate, whatever beta_1 is: the
+    # average of equal gradients, which is what the optimiser has kept, does not depend on it.
+    settings = {"hidden_layer_sizes": (), "learning_rate_init": 0.01, "random_state": 0}
+    model = NormNetRegressor(batchnorm=False, alpha=0, **settings)
+    x, y, weights = np.ones((10, 1)), np.full(10, 1e6), []
+    for step in range(110):
+        if step == 100:
+            model.set_params(beta_1=beta_1)
+        model.partial_fit(x, y)
+        weights.append(model.coefs_[0].item())
+    np.testing.assert_allclose(np.diff(weights), 0.01, rtol=0.05)
 
 
 @pytest.mark.parametrize("kind", [NormNetClassifier, NormNetRegressor])

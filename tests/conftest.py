@@ -1,0 +1,7 @@
+"""One BLAS thread for each test process: with `pytest -n 2`, two would spin for the same cores."""
+
+import numpy  # noqa: F401 - its BLAS must be loaded to be limited
+import scipy.linalg  # noqa: F401
+from threadpoolctl import threadpool_limits
+
+threadpool_limits(1)
