@@ -257,6 +257,11 @@ class BaseNormNet(BaseEstimator, ABC):
     def _go_on(self, X, n_outputs: int) -> Run:
         """A copy of the last run, so that it survives a failure, under today's parameters."""
         run = copy.deepcopy(self._run)
+        if self.dtype not in ("auto", run.network.dtype):
+            raise ValueError(
+                "Training can go on (partial_fit, warm_start=True) only with the same dtype."
+                f" It was {run.network.dtype} and would be {self.dtype}."
+            )
         network = build_network(self, X.shape[1], n_outputs, run.network.dtype)
         if not network.same_shapes(run.network):
             raise ValueError(

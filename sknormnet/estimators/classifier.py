@@ -342,6 +342,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         limits = np.finfo(raw.dtype)
         small = p < limits.tiny
         p[small] = limits.tiny * np.log(limits.tiny) / log_p[small]
+        np.maximum(p, limits.smallest_subnormal, out=p)
         if self._is_multilabel:
             np.minimum(p, 1 - limits.epsneg, out=p)
         return p.astype(raw.dtype, copy=False)

@@ -383,7 +383,9 @@ def test_dropout_of_sparse_rows(kind, dtype):
 
 
 def test_dropout_of_sparse_rows_keeps_the_same_share():
-    x = sparse.random_array((400, 500), density=0.2, format="csr", rng=np.random.default_rng(0))
+    x = sparse.random_array(
+        (400, 500), density=0.2, format="csr", random_state=np.random.default_rng(0)
+    )
     layer = Dropout(500, 0.7)
     y, _ = layer.bind(400, lend(layer))(x, None, np.random.default_rng(1))
     kept = y.data != 0

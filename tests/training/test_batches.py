@@ -355,7 +355,7 @@ def test_x_is_never_copied_whole(large, form, dtype, shuffle, tmp_path):
         large = np.memmap(tmp_path / "X", np.float64, "r", shape=large.shape)
     elif form == "csr":
         large = sparse.random_array(
-            (50_000, 100), density=0.5, format="csr", rng=np.random.default_rng(0)
+            (50_000, 100), density=0.5, format="csr", random_state=np.random.default_rng(0)
         )
     elif form == "rows":
         rows = np.arange(0, 50_000, 2)
