@@ -12,7 +12,7 @@ from sknormnet.nn.layers import Activate, BatchNorm, Dense, Dropout, Layer
 from sknormnet.nn.parameters import Layout
 
 CHUNK_ELEMENTS = 2**19  # of the widest layer, at a time, while predicting: a few MB
-KEEP_ELEMENTS = 2**23  # of a layer, of all rows, while taking statistics: tens of MB
+KEEP_ELEMENTS = 2**24  # of a layer, of all rows, while taking statistics: tens of MB
 
 Chunk = tuple[Any, np.ndarray | None]  # rows of X or of a layer, and their weights
 

@@ -1,12 +1,18 @@
 """Long vectors in pieces that stay in cache through all passes of a calculation."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-BLOCK = (
-    32_768  # elements; a step of Adam over 668,000 parameters takes 3.5 times as long with 2,048
-)
+BLOCK = 65_536  # elements; with 2,048, a step of Adam over 668,000 takes 3.5 times as long
+
+
+class Penalty(NamedTuple):
+    """An L2 penalty, ``strength / 2 * sum(W**2)``, of the first `n_weights` parameters."""
+
+    strength: float = 0.0
+    n_weights: int = 0
 
 
 def scratch_for(vector: np.ndarray) -> np.ndarray:
@@ -14,12 +20,26 @@ def scratch_for(vector: np.ndarray) -> np.ndarray:
     return np.empty(min(BLOCK, vector.size), vector.dtype)
 
 
-def blocks(*vectors: np.ndarray, scratch: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """Matching blocks of vectors of one length, and as much of `scratch`."""
-    size = vectors[0].size
-    if size <= BLOCK:
-        yield *vectors, scratch
-        return
-    for start in range(0, size, BLOCK):
-        part = slice(start, start + BLOCK)
-        yield *(vector[part] for vector in vectors), scratch[: size - start]
+def blocks(
+    parameters: np.ndarray,
+    gradient: np.ndarray,
+    *state: np.ndarray,
+    scratch: np.ndarray,
+    penalty: Penalty,
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Matching blocks of the vectors, and as much of `scratch`.
+
+    The gradient of the penalty is added to each block of the gradient on the way: in
+    cache, that costs half of what a pass of its own over the vectors does.
+    """
+    vectors = parameters, gradient, *state
+    for start in range(0, parameters.size, BLOCK):
+        if parameters.size > BLOCK:
+            vectors = tuple(x[start : start + BLOCK] for x in (parameters, gradient, *state))
+        p, g, *_ = vectors
+        step = scratch[: p.size]
+        n_weights = penalty.n_weights - start
+        if penalty.strength and n_weights > 0:
+            shrink = np.multiply(p[:n_weights], penalty.strength, out=step[:n_weights])
+            np.add(g[:n_weights], shrink, out=g[:n_weights])
+        yield *vectors, step

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sknormnet.training.batches import Batch
-from sknormnet.training.blocks import blocks, scratch_for
+from sknormnet.training.blocks import Penalty, blocks, scratch_for
 from sknormnet.training.optimizers import Optimizer, State
 from sknormnet.training.stopping import Patience
 
@@ -59,7 +59,9 @@ class Run:
             self.stalls = 0
 
 
-def objective(network, loss, *, alpha: float) -> tuple[Objective, np.ndarray]:
+def objective(
+    network, loss, *, alpha: float, penalty_gradient: bool = True
+) -> tuple[Objective, np.ndarray]:
     """Return the function that training minimises, and the vector for its gradient.
 
     Of a batch it is ``(sum(w * loss of the row) + alpha / 2 * sum(W**2)) / total``, where
@@ -71,6 +73,8 @@ def objective(network, loss, *, alpha: float) -> tuple[Objective, np.ndarray]:
     loss : Loss
     alpha : float
         Strength of the L2 penalty.
+    penalty_gradient : bool, default=True
+        Whether the gradient has the penalty's part in it. Else an optimiser is to add it.
 
     Returns
     -------
@@ -79,8 +83,8 @@ def objective(network, loss, *, alpha: float) -> tuple[Objective, np.ndarray]:
     gradient : ndarray of shape (n_parameters,)
     """
     gradient = np.empty_like(network.parameters)
-    W, d_W = (vector[: network.n_weights] for vector in (network.parameters, gradient))
-    scratch = scratch_for(W)
+    W = network.parameters[: network.n_weights]
+    scratch = scratch_for(gradient)
     forwards: dict[int, Callable] = {}
 
     def evaluate(batch: Batch, rng: np.random.Generator | None) -> float:
@@ -92,11 +96,11 @@ def objective(network, loss, *, alpha: float) -> tuple[Objective, np.ndarray]:
         value = loss.value_and_gradient(y, raw, weight)
         backward(raw)
         if alpha:
-            strength = alpha / total
-            for w, d_w, shrink in blocks(W, d_W, scratch=scratch):
-                np.multiply(w, strength, out=shrink)
-                np.add(d_w, shrink, out=d_w)
-            value += 0.5 * strength * float(np.dot(W, W))
+            value += 0.5 * alpha / total * float(np.dot(W, W))
+            if penalty_gradient:
+                penalty = Penalty(alpha / total, W.size)
+                for _ in blocks(network.parameters, gradient, scratch=scratch, penalty=penalty):
+                    pass
         return value
 
     return evaluate, gradient
@@ -128,7 +132,8 @@ def epochs(
         Mean over the rows of their batch's loss, as it was before the batch's step.
     """
     parameters, update = run.network.parameters, run.optimizer.update
-    evaluate, gradient = objective(run.network, loss, alpha=alpha)
+    n_weights = run.network.n_weights
+    evaluate, gradient = objective(run.network, loss, alpha=alpha, penalty_gradient=False)
     scratch = scratch_for(parameters)
     while True:
         losses, n_samples, epoch_rate = 0.0, 0, rate()
@@ -136,6 +141,7 @@ def epochs(
             n_rows = batch.share.size
             losses += evaluate(batch, run.dropout) * n_rows
             n_samples += n_rows
-            update(parameters, gradient, run.state, epoch_rate, scratch)
+            penalty = Penalty(alpha / batch.total, n_weights)
+            update(parameters, gradient, run.state, epoch_rate, scratch, penalty)
         run.samples += n_samples
         yield losses / n_samples

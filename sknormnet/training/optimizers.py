@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sknormnet.training.blocks import blocks
+from sknormnet.training.blocks import Penalty, blocks
+
+NO_PENALTY = Penalty()
 
 State = dict[str, Any]
 
@@ -34,8 +36,12 @@ class Optimizer(ABC):
         state: State,
         rate: float,
         scratch: np.ndarray,
+        penalty: Penalty = NO_PENALTY,
     ) -> None:
-        """One step: change `parameters` and `state` in place; `scratch` is to work in."""
+        """One step: change `parameters` and `state` in place.
+
+        The gradient of the penalty is added to `gradient`; `scratch` is to work in.
+        """
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,10 @@ class SGD(Optimizer):
     def start(self, parameters):
         return {"velocity": np.zeros_like(parameters)}
 
-    def update(self, parameters, gradient, state, rate, scratch):
-        for p, g, v, step in blocks(parameters, gradient, state["velocity"], scratch=scratch):
+    def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
+        for p, g, v, step in blocks(
+            parameters, gradient, state["velocity"], scratch=scratch, penalty=penalty
+        ):
             np.multiply(g, rate, out=step)
             v *= self.momentum
             v -= step
@@ -85,7 +93,7 @@ class Adam(Optimizer):
     def start(self, parameters):
         return {"m": np.zeros_like(parameters), "v": np.zeros_like(parameters), "t": 0}
 
-    def update(self, parameters, gradient, state, rate, scratch):
+    def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
         # The state is m / (1 - beta_1) and v / (1 - beta_2), which saves two passes of
         # eleven; the factors are made up for in the rate and in epsilon.
         state["t"] += 1
@@ -93,7 +101,7 @@ class Adam(Optimizer):
         rate *= (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) / (1 - beta_2) ** 0.5
         epsilon = self.epsilon / (1 - beta_2) ** 0.5
         for p, g, m, v, step in blocks(
-            parameters, gradient, state["m"], state["v"], scratch=scratch
+            parameters, gradient, state["m"], state["v"], scratch=scratch, penalty=penalty
         ):
             np.multiply(m, beta_1, out=m)
             np.add(m, g, out=m)
