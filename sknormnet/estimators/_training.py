@@ -78,6 +78,7 @@ def train_stochastic(
     def rate() -> float:
         return float(estimator.learning_rate_init * schedule.factor(run.samples, run.stalls))
 
+    run.network.tracks = incremental or validation_score is not None
     batches = partial(
         training.batches,
         run.order,

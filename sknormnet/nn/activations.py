@@ -47,10 +47,9 @@ class Activation:
     init: str = "he_normal"
 
 
-@lru_cache(maxsize=64)
-def _zeros(n_units: int, dtype: np.dtype) -> np.ndarray:
-    """A row of zeros: ``maximum`` with it takes half the time of one with a scalar."""
-    return np.zeros(n_units, dtype)
+@lru_cache(maxsize=16)
+def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    return np.zeros(shape, dtype)
 
 
 def _sigmoid(z, out=None):
@@ -83,7 +82,10 @@ def _tanh_derivative(z, y, out):
 
 
 def _relu(z, out):
-    return np.maximum(z, _zeros(z.shape[-1], z.dtype), out=out)
+    # Of 256 x 512, the maximum with a row of zeros takes 16 us, with the scalar 39; of
+    # 32 x 100, with a whole array 0.4 us, with a row 1.2.
+    zeros = _zeros(z.shape if z.size <= 2**14 else z.shape[-1:], z.dtype)
+    return np.maximum(z, zeros, out=out)
 
 
 def _relu_derivative(z, y, out):

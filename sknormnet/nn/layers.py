@@ -99,20 +99,21 @@ class Dense(Layer):
 
     def bind(self, n_rows, lent, *, input_gradient=True):
         W, W_T, d_W = lent.W, lent.W.mT, lent.d_W
+        dot = _dot(W.ndim)
         y = np.empty((n_rows, self.fan_out), W.dtype)
         d_x = np.empty((n_rows, self.fan_in), W.dtype) if input_gradient else None
         ones = np.ones((1, n_rows), W.dtype)
 
         def forward(x, share, rng):
-            _product(x, W, y)
+            _product(dot, x, W, y)
             if self.bias:
                 np.add(y, lent.b, out=y)
 
             def backward(d_y):
-                _product(x.T, d_y, d_W)
+                _product(dot, x.T, d_y, d_W)
                 if self.bias:
-                    np.matmul(ones, d_y, out=lent.d_b)
-                return None if d_x is None else np.matmul(d_y, W_T, out=d_x)
+                    dot(ones, d_y, lent.d_b)
+                return None if d_x is None else dot(d_y, W_T, d_x)
 
             return y, backward
 
@@ -168,12 +169,13 @@ class BatchNorm(Layer):
         centred, y = np.empty((2, n_rows, self.n_units), gamma.dtype)
         std, scale, row = np.empty((3, *gamma.shape), gamma.dtype)
         ones = np.ones((1, n_rows), gamma.dtype)
+        dot = _dot(gamma.ndim)
 
         def forward(x, share, rng):
-            np.matmul(share, x, out=mean)
+            dot(share, x, mean)
             np.subtract(x, mean, out=centred)
             np.multiply(centred, centred, out=y)
-            np.matmul(share, y, out=var)
+            dot(share, y, var)
             np.add(var, self.epsilon, out=std)
             np.sqrt(std, out=std)
             np.divide(gamma, std, out=scale)
@@ -184,9 +186,9 @@ class BatchNorm(Layer):
                 # With z = centred / std, the normalised x:
                 #   d_x = scale * (d_y - share * (sum(d_y) + z * sum(d_y * z)))
                 # y is of no more use to anyone, so it serves as scratch.
-                np.matmul(ones, d_y, out=d_beta)
+                dot(ones, d_y, d_beta)
                 np.multiply(d_y, centred, out=y)
-                np.matmul(ones, y, out=d_gamma)
+                dot(ones, y, d_gamma)
                 np.divide(d_gamma, std, out=d_gamma)
                 np.divide(d_gamma, std, out=row)
                 np.multiply(centred, row, out=y)
@@ -292,9 +294,18 @@ class Dropout(Layer):
         return y
 
 
-def _product(x, W: np.ndarray, out: np.ndarray) -> None:
+def _dot(ndim: int) -> Callable:
+    """The matrix product ``(a, b, out)`` for arrays with so many axes.
+
+    For two, ``np.dot`` spares 0.3 us a call over ``np.matmul``, which a step of a small
+    network makes a dozen times.
+    """
+    return np.dot if ndim == 2 else np.matmul
+
+
+def _product(dot: Callable, x, W: np.ndarray, out: np.ndarray) -> None:
     """``out[...] = x @ W`` for a dense or a sparse `x`."""
     if isinstance(x, np.ndarray):
-        np.matmul(x, W, out=out)
+        dot(x, W, out)
     else:
         out[...] = x @ W
