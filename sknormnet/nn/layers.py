@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from sknormnet._aligned import aligned_empty
 from sknormnet.nn.activations import Activation
 from sknormnet.nn.initializers import Initializer
 from sknormnet.nn.parameters import Shapes
@@ -100,8 +101,8 @@ class Dense(Layer):
     def bind(self, n_rows, lent, *, input_gradient=True):
         W, W_T, d_W = lent.W, lent.W.mT, lent.d_W
         dot = _dot(W.ndim)
-        y = np.empty((n_rows, self.fan_out), W.dtype)
-        d_x = np.empty((n_rows, self.fan_in), W.dtype) if input_gradient else None
+        y = aligned_empty((n_rows, self.fan_out), W.dtype)
+        d_x = aligned_empty((n_rows, self.fan_in), W.dtype) if input_gradient else None
         ones = np.ones((1, n_rows), W.dtype)
 
         def forward(x, share, rng):
@@ -166,7 +167,8 @@ class BatchNorm(Layer):
     def bind(self, n_rows, lent, *, input_gradient=True):
         gamma, beta, mean, var = lent.gamma, lent.beta, lent.mean, lent.var
         d_gamma, d_beta = lent.d_gamma, lent.d_beta
-        centred, y = np.empty((2, n_rows, self.n_units), gamma.dtype)
+        shape = n_rows, self.n_units
+        centred, y = (aligned_empty(shape, gamma.dtype) for _ in range(2))
         std, scale, row = np.empty((3, *gamma.shape), gamma.dtype)
         ones = np.ones((1, n_rows), gamma.dtype)
         dot = _dot(gamma.ndim)
@@ -220,7 +222,8 @@ class Activate(Layer):
 
     def bind(self, n_rows, lent, *, input_gradient=True):
         function, derivative = self.activation.function, self.activation.derivative
-        y, slope = np.empty((2, n_rows, self.n_units), lent.dtype)
+        shape = n_rows, self.n_units
+        y, slope = (aligned_empty(shape, lent.dtype) for _ in range(2))
 
         def forward(x, share, rng):
             function(x, y)
@@ -263,7 +266,7 @@ class Dropout(Layer):
         scale = lent.dtype.type(1 / self.keep_prob)
         shape = (n_rows, self.n_units)
         kept = np.empty(shape, bool)
-        mask, y = np.empty((2, *shape), lent.dtype)
+        mask, y = (aligned_empty(shape, lent.dtype) for _ in range(2))
 
         def forward(x, share, rng):
             if not isinstance(x, np.ndarray):

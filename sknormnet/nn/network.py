@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sknormnet._aligned import aligned_zeros
 from sknormnet.nn.activations import Activation
 from sknormnet.nn.initializers import Initializer
 from sknormnet.nn.layers import Activate, BatchNorm, Dense, Dropout, Layer
@@ -49,7 +50,7 @@ class Network:
         self._trained = Layout([x.parameters for x in layers], ("W", "b", "gamma", "beta"))
         self._tracked = Layout([x.statistics for x in layers], ("mean", "var"))
         self.n_weights = self._trained.total("W")
-        self.parameters = np.zeros(self._trained.size, self.dtype)
+        self.parameters = aligned_zeros(self._trained.size, self.dtype)
         self.statistics = np.zeros(self._tracked.size, self.dtype)
         self.tracks = True
         self._statistics_weight = 0.0

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
+from sknormnet._aligned import aligned_empty
+
 
 class Batch(NamedTuple):
     """Some rows and what they count.
@@ -128,7 +130,7 @@ class Samples:
             return array[rows].astype(dtype, copy=False)
         key = name, len(rows)
         if key not in self._buffers:
-            self._buffers[key] = np.empty((len(rows), *array.shape[1:]), dtype)
+            self._buffers[key] = aligned_empty((len(rows), *array.shape[1:]), dtype)
         buffer = self._buffers[key]
         if array.dtype == dtype and array.flags.c_contiguous:
             # take with a buffer is four times faster than array[rows], but it would copy

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sknormnet._aligned import aligned_empty
+
 BLOCK = 65_536  # elements; with 2,048, a step of Adam over 668,000 takes 3.5 times as long
 
 
@@ -17,7 +19,7 @@ class Penalty(NamedTuple):
 
 def scratch_for(vector: np.ndarray) -> np.ndarray:
     """An array to work in, as long as the longest block of `vector`."""
-    return np.empty(min(BLOCK, vector.size), vector.dtype)
+    return aligned_empty(min(BLOCK, vector.size), vector.dtype)
 
 
 def blocks(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sknormnet._aligned import aligned_empty
 from sknormnet.training.batches import Batch
 from sknormnet.training.blocks import Penalty, blocks, scratch_for
 from sknormnet.training.optimizers import Optimizer, State
@@ -82,7 +83,7 @@ def objective(
         Fills the gradient; `rng` draws the dropout masks.
     gradient : ndarray of shape (n_parameters,)
     """
-    gradient = np.empty_like(network.parameters)
+    gradient = aligned_empty(network.parameters.shape, network.parameters.dtype)
     W = network.parameters[: network.n_weights]
     scratch = scratch_for(gradient)
     forwards: dict[int, Callable] = {}

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from sknormnet._aligned import aligned_zeros
 from sknormnet.training.blocks import Penalty, blocks
 
 NO_PENALTY = Penalty()
@@ -57,7 +58,7 @@ class SGD(Optimizer):
     nesterovs_momentum: bool = True
 
     def start(self, parameters):
-        return {"velocity": np.zeros_like(parameters)}
+        return {"velocity": _zeros_like(parameters)}
 
     def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
         for p, g, v, step in blocks(
@@ -91,7 +92,7 @@ class Adam(Optimizer):
     epsilon: float = 1e-8
 
     def start(self, parameters):
-        return {"m": np.zeros_like(parameters), "v": np.zeros_like(parameters), "t": 0}
+        return {"m": _zeros_like(parameters), "v": _zeros_like(parameters), "t": 0}
 
     def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
         # The state is m / (1 - beta_1) and v / (1 - beta_2), which saves two passes of
@@ -113,6 +114,10 @@ class Adam(Optimizer):
             np.divide(m, step, out=step)
             np.multiply(step, rate, out=step)
             np.subtract(p, step, out=p)
+
+
+def _zeros_like(parameters: np.ndarray) -> np.ndarray:
+    return aligned_zeros(parameters.shape, parameters.dtype)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "sgd": SGD}
