@@ -11,7 +11,7 @@ from benchmarks.timing import interleave, ratio, table
 REPEATS = 3
 TOLERANCE = 0.05  # of the untrained loss: how far apart final training losses may be
 
-# Row of the table: (whose time, over whose, where the matrix products dominate only)
+# Row of the table: (whose time, divided by whose)
 RATIOS = {
     "MLPClassifier / ours, plain": ("mlp", "plain"),
     "MLPClassifier without / ours with": ("mlp", "with"),
@@ -41,7 +41,7 @@ def _table(dtype: str, quick: bool, ratios: dict) -> dict:
         print(f"{dtype} {name}: " + ", ".join(f"{k} {v:.2f}" for k, v in columns[name].items()))
     rows = {row: [column[row] for column in columns.values()] for row in ratios}
     print(
-        table(f"Training, {dtype}: ratios of time (more than 1: ours is faster)", [*columns], rows)
+        table(f"Training, {dtype}: time ratios (above 1, the second is faster)", [*columns], rows)
     )
     loss_rows = {
         side: [losses[name].get(side) for name in columns] for side in next(iter(losses.values()))

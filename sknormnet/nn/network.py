@@ -40,7 +40,7 @@ class Network:
         Batch norm's means and variances for prediction.
     tracks : bool
         Whether forward passes move them. Training that ends with `settle` and does not
-        look before can do without, at 3 % of a small network's step.
+        look before can do without, which saves a small network some calls.
     """
 
     def __init__(self, layers: Sequence[Layer], dtype, momentum: float = 0.9):

@@ -7,7 +7,7 @@ import numpy as np
 
 from sknormnet._aligned import aligned_empty
 
-BLOCK = 65_536  # elements; with 2,048, a step of Adam over 668,000 takes 3.5 times as long
+BLOCK = 65_536  # elements; with 8,192, a step of Adam over 670,000 takes 1.5 times as long
 
 
 class Penalty(NamedTuple):
@@ -31,8 +31,8 @@ def blocks(
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Matching blocks of the vectors, and as much of `scratch`.
 
-    The gradient of the penalty is added to each block of the gradient on the way: in
-    cache, that costs half of what a pass of its own over the vectors does.
+    The gradient of the penalty is added to each block of the gradient on the way: while it
+    is in cache, which saves 2 % of a whole training step of 670,000 parameters.
     """
     vectors = parameters, gradient, *state
     for start in range(0, parameters.size, BLOCK):
