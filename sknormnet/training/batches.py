@@ -1,12 +1,17 @@
 """Rows of X, dense, sparse or memory-mapped, as minibatches; knows nothing of networks."""
 
+import mmap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 from sklearn.utils import gen_batches
 
 from sknormnet._aligned import aligned_empty
+
+# Numbers of X that are read together and that are shuffled together.
+PIECE, POOL = 2**16, 2**24
 
 
 class Batch(NamedTuple):
@@ -85,12 +90,35 @@ class Samples:
         min_batch_size : int
             A last batch with fewer rows joins the one before.
         shuffle : bool
+            Rows of an X of more than `POOL` numbers are shuffled in pools of that size.
         """
-        order = self._rows
+        order, done = self._rows, 0
         if shuffle:
-            order = rng.permutation(row_numbers(len(self)) if order is None else order)
+            order, mixed = row_numbers(len(self)), self._mixed(rng)
         for part in gen_batches(len(self), batch_size, min_batch_size=min_batch_size):
+            while shuffle and done < part.stop:
+                some = next(mixed)
+                order[done : done + len(some)] = some
+                done += len(some)
             yield self._batch(part if order is None else order[part])
+
+    def _mixed(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """All row numbers in random order, in pools.
+
+        A large X is cut into pieces, which are drawn at random; the rows of as many pieces
+        as make a pool are mixed. So a file larger than memory is read piece by piece.
+        """
+        rows = row_numbers(len(self)) if self._rows is None else self._rows
+        piece, pool = (max(1, size // self._X.shape[1]) for size in (PIECE, POOL))
+        if len(rows) <= pool:
+            yield rng.permutation(rows)
+            return
+        starts = rng.permutation(range(0, len(rows), piece))
+        for some in gen_batches(len(starts), pool // piece):
+            pieces = [rows[start : start + piece] for start in starts[some]]
+            for numbers in pieces:
+                read_ahead(self._X, numbers[0], numbers[-1] + 1)
+            yield rng.permutation(np.concatenate(pieces))
 
     def whole(self) -> Batch:
         """All rows as one batch."""
@@ -144,6 +172,22 @@ class Samples:
 def row_numbers(n_rows: int) -> np.ndarray:
     """0 to n_rows - 1, in 4 bytes each where they fit."""
     return np.arange(n_rows, dtype=np.int32 if n_rows <= np.iinfo(np.int32).max else np.int64)
+
+
+def read_ahead(X, start: int, stop: int) -> None:
+    """Ask the system to fetch the rows of a memory-mapped X from its file, and go on.
+
+    Left to fetch single rows on demand, it took over 200 s for an epoch over 8 GB with 2 GB
+    of memory, instead of 15 s. Without effect on other X and where there is no madvise.
+    """
+    file = X
+    while isinstance(file, np.ndarray):
+        file = file.base
+    if isinstance(file, mmap.mmap) and X.flags.c_contiguous and hasattr(file, "madvise"):
+        begin = np.frombuffer(file, np.uint8).ctypes.data
+        low, high = (address - begin for address in byte_bounds(X[start:stop]))
+        low -= low % mmap.PAGESIZE
+        file.madvise(mmap.MADV_WILLNEED, low, high - low)
 
 
 def hold_out(

@@ -1,3 +1,4 @@
+import mmap
 import tracemalloc
 from itertools import chain
 
@@ -6,7 +7,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from sknormnet.training.batches import Samples, hold_out, row_numbers
+from sknormnet.training import batches as batches_module
+from sknormnet.training.batches import Samples, hold_out, read_ahead, row_numbers
 
 N_ROWS, N_FEATURES = 23, 4
 # A row is known by its first element: row k holds 10 k, 10 k + 1, ...
@@ -113,6 +115,63 @@ def test_the_order_is_uniform():
 def test_unshuffled_batches_draw_nothing():
     found = Samples(X, Y, dtype=np.float64).batches(None, 5, min_batch_size=1, shuffle=False)
     assert sum(len(batch.X) for batch in found) == N_ROWS
+
+
+@pytest.mark.parametrize("rows", [None, np.delete(np.arange(N_ROWS), [3, 8, 9])])
+def test_a_large_X_is_shuffled_piece_by_piece(monkeypatch, rows):
+    monkeypatch.setattr(batches_module, "PIECE", 2 * N_FEATURES)
+    monkeypatch.setattr(batches_module, "POOL", 6 * N_FEATURES)
+    samples = Samples(X, Y, rows=rows, dtype=np.float64)
+    all_rows = list(range(N_ROWS)) if rows is None else rows.tolist()
+    pieces = [all_rows[start : start + 2] for start in range(0, len(all_rows), 2)]
+    orders = [
+        list(chain.from_iterable(numbers(batches(samples, 5, seed=seed)))) for seed in range(20)
+    ]
+    assert len({tuple(order) for order in orders}) == 20
+    for order in orders:
+        assert sorted(order) == all_rows
+        assert order[:6] != sorted(order[:6]) or order[6:12] != sorted(order[6:12])
+        # A pool is three pieces, but for one shorter piece that shifts those after it.
+        pool = set(order[:6])
+        assert sum(set(piece) <= pool for piece in pieces) >= 2
+    assert len({frozenset(order[:6]) for order in orders}) > 10
+
+
+class RecordingMap(mmap.mmap):
+    """A mapped file that writes down which bytes were asked for."""
+
+    def madvise(self, option, start, length):
+        assert option == mmap.MADV_WILLNEED
+        self.asked = range(start, start + length)
+        return super().madvise(option, start, length)
+
+
+@pytest.mark.skipif(not hasattr(mmap.mmap, "madvise"), reason="needs mmap.madvise")
+def test_reading_ahead_asks_for_the_pages_of_the_rows(tmp_path):
+    path = tmp_path / "X"
+    n_bytes, header = 64 * mmap.PAGESIZE, 128
+    path.write_bytes(bytes(n_bytes))
+    with path.open("r+b") as file:
+        pages = RecordingMap(file.fileno(), n_bytes)
+    X = np.ndarray((50, 1000), np.float32, buffer=pages, offset=header)
+    read_ahead(X[1:], 20, 30)
+    first, last = header + 21 * 4000, header + 31 * 4000
+    assert pages.asked.start <= first < pages.asked.start + mmap.PAGESIZE
+    assert pages.asked.start % mmap.PAGESIZE == 0
+    assert pages.asked.stop == last
+    del pages.asked
+    for unmapped in (X.copy(), X.T, sparse.csr_array(X)):
+        read_ahead(unmapped, 20, 30)
+    assert not hasattr(pages, "asked")
+
+
+def test_a_mapped_file_is_read_piece_by_piece(monkeypatch, tmp_path):
+    monkeypatch.setattr(batches_module, "PIECE", 2 * N_FEATURES)
+    monkeypatch.setattr(batches_module, "POOL", 6 * N_FEATURES)
+    np.save(tmp_path / "X.npy", X)
+    mapped = Samples(np.load(tmp_path / "X.npy", mmap_mode="r"), Y, dtype=np.float64)
+    in_memory = Samples(X, Y, dtype=np.float64)
+    assert numbers(batches(mapped)) == numbers(batches(in_memory))
 
 
 # ------------------------------------------------------------------------ what rows count
