@@ -29,8 +29,13 @@ def mlp(problem: Problem, epochs: int) -> MLPClassifier:
 
 
 def ours(problem: Problem, epochs: int, **settings) -> NormNetClassifier:
-    """Our classifier, for a number of epochs; with batch norm unless told otherwise."""
-    return NormNetClassifier(**_settings(problem, epochs), init="xavier_uniform", **settings)
+    """Our classifier as MLPClassifier trains, for a number of epochs.
+
+    With batch norm, where PyTorch's module has it, unless told otherwise.
+    """
+    as_theirs = MLPClassifier().get_params() | _settings(problem, epochs)
+    own = {"keep_prob": 1.0, "label_smoothing": 0.0, "batchnorm": "before"}
+    return NormNetClassifier(**as_theirs | own | {"init": "xavier_uniform"} | settings)
 
 
 def _settings(problem: Problem, epochs: int) -> dict:

@@ -8,11 +8,14 @@ from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.network import Network, mlp
 
+FEW_ROWS = 200  # below, keep_prob="auto" drops none
 OUTPUT = ACTIVATIONS["identity"]  # what stands behind the last weights, for init="auto"
 
 
-def build_network(estimator, n_inputs: int, n_outputs: int, dtype) -> Network:
+def build_network(estimator, n_inputs: int, n_outputs: int, dtype, *, n_rows: float) -> Network:
     """Build the network that an estimator's parameters describe, not yet initialised.
+
+    `n_rows` is how many rows it is to be trained on.
 
     Raises
     ------
@@ -26,6 +29,9 @@ def build_network(estimator, n_inputs: int, n_outputs: int, dtype) -> Network:
         for x in _per_layer(estimator, "activation", len(hidden))
     ]
     keep_probs = _per_layer(estimator, "keep_prob", len(hidden))
+    if isinstance(estimator.keep_prob, str):
+        few = n_rows < FEW_ROWS or estimator.solver == "lbfgs"
+        keep_probs = [1.0 if few else 0.9] * len(hidden)
     for keep_prob in keep_probs:
         if not (isinstance(keep_prob, Real) and 0 < float(keep_prob) <= 1):
             raise ValueError(
@@ -38,7 +44,7 @@ def build_network(estimator, n_inputs: int, n_outputs: int, dtype) -> Network:
             " makes the loss random, and L-BFGS compares its values from step to step."
             " Use solver='adam' or solver='sgd'."
         )
-    batchnorm = {True: "before", False: None}.get(estimator.batchnorm, estimator.batchnorm)
+    batchnorm = {True: "after", False: None}.get(estimator.batchnorm, estimator.batchnorm)
     return mlp(
         n_inputs,
         hidden,

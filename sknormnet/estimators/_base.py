@@ -43,8 +43,9 @@ class BaseNormNet(BaseEstimator, ABC):
         "activation": [StrOptions(set(ACTIVATIONS)), Activation, "array-like"],
         "solver": [StrOptions({*OPTIMIZERS, "lbfgs"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions(set(SCHEDULES))],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto", "scale"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions(set(SCHEDULES)), callable],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -65,10 +66,11 @@ class BaseNormNet(BaseEstimator, ABC):
             Options(Real, {np.inf}),
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
         "batchnorm": ["boolean", StrOptions({"before", "after"})],
         "batchnorm_momentum": [Interval(Real, 0, 1, closed="left")],
         "batchnorm_epsilon": [Interval(Real, 0, None, closed="neither")],
-        "keep_prob": [Interval(Real, 0, 1, closed="right"), "array-like"],
+        "keep_prob": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="right"), "array-like"],
         "input_keep_prob": [Interval(Real, 0, 1, closed="right")],
         "init": [StrOptions({"auto", *INITIALIZERS}), callable],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
@@ -76,16 +78,17 @@ class BaseNormNet(BaseEstimator, ABC):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
+        hidden_layer_sizes=(100, 100),
         activation="relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
+        solver="adamw",
+        alpha=0.0,
+        weight_decay=1.0,
+        batch_size="scale",
+        learning_rate="cosine",
+        learning_rate_init=0.01,
         power_t=0.5,
-        max_iter=200,
+        max_iter=40,
         shuffle=True,
         random_state=None,
         tol=1e-4,
@@ -96,14 +99,15 @@ class BaseNormNet(BaseEstimator, ABC):
         early_stopping=False,
         validation_fraction=0.1,
         beta_1=0.9,
-        beta_2=0.999,
+        beta_2=0.95,
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
+        max_grad_norm=None,
         batchnorm=True,
         batchnorm_momentum=0.9,
         batchnorm_epsilon=1e-5,
-        keep_prob=1.0,
+        keep_prob="auto",
         input_keep_prob=1.0,
         init="auto",
         dtype="auto",
@@ -112,6 +116,7 @@ class BaseNormNet(BaseEstimator, ABC):
         self.activation = activation
         self.solver = solver
         self.alpha = alpha
+        self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
@@ -131,6 +136,7 @@ class BaseNormNet(BaseEstimator, ABC):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.max_grad_norm = max_grad_norm
         self.batchnorm = batchnorm
         self.batchnorm_momentum = batchnorm_momentum
         self.batchnorm_epsilon = batchnorm_epsilon
@@ -142,11 +148,17 @@ class BaseNormNet(BaseEstimator, ABC):
     # ------------------------------------------------------ for the leaf classes to fill
 
     @abstractmethod
-    def _encode_target(self, y, rows, *, incremental: bool) -> tuple[Loss, np.ndarray, int]:
+    def _encode_target(
+        self, y, weight, rows, *, going_on: bool, incremental: bool
+    ) -> tuple[Loss, np.ndarray, int]:
         """Return the loss, the target in the form that it takes, and how many outputs it has.
 
         `rows` are the numbers of the rows that count, or None for all.
         """
+
+    def _weigh_classes(self, y, weight: np.ndarray | None) -> np.ndarray | None:
+        """Return the weights of the rows, with those of their classes multiplied in."""
+        return weight
 
     @abstractmethod
     def _score_raw(self, target, raw, loss: Loss, sample_weight) -> float:
@@ -188,9 +200,15 @@ class BaseNormNet(BaseEstimator, ABC):
     def _fit(self, X, y, sample_weight, *, incremental: bool = False) -> Self:
         going_on = hasattr(self, "_run") and (incremental or self.warm_start)
         X, y, weight, rows = self._validate(X, y, sample_weight, reset=not going_on)
-        loss, target, n_outputs = self._encode_target(y, rows, incremental=incremental)
-        run = self._go_on(X, n_outputs) if going_on else self._begin(X, n_outputs)
+        loss, target, n_outputs = self._encode_target(
+            y, weight, rows, going_on=going_on, incremental=incremental
+        )
+        n_rows = math.inf if incremental else X.shape[0] if rows is None else len(rows)
+        start = self._go_on if going_on else self._begin
+        run = start(X, n_outputs, n_rows)
         training, validation = self._split(run, X, target, weight, rows)
+        if not going_on:
+            run.network.start_at(loss.baseline(training.y, training.weight, n_outputs))
         if self.solver == "lbfgs":
             history = train_full_batch(self, run, loss, training)
         else:
@@ -224,9 +242,10 @@ class BaseNormNet(BaseEstimator, ABC):
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if sample_weight is None:
+        weight = None if sample_weight is None else check_sample_weight(sample_weight, X)
+        weight = self._weigh_classes(y, weight)
+        if weight is None:
             return X, y, None, None
-        weight = check_sample_weight(sample_weight, X)
         if not weight.sum() > 0:
             raise ValueError(
                 "The sum of sample_weight must be positive, so the weights may not all be zero."
@@ -239,14 +258,14 @@ class BaseNormNet(BaseEstimator, ABC):
             )
         return X, y, weight, None if weight.all() else row_numbers(len(weight))[weight != 0]
 
-    def _begin(self, X, n_outputs: int) -> Run:
+    def _begin(self, X, n_outputs: int, n_rows: float) -> Run:
         """A run from the start, with one stream of random numbers for each use."""
         dtype = self.dtype
         if dtype == "auto":
             dtype = np.float32 if X.dtype == np.float32 else np.float64
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         weights, order, dropout, split = np.random.SeedSequence(seed).spawn(4)
-        network = build_network(self, X.shape[1], n_outputs, dtype)
+        network = build_network(self, X.shape[1], n_outputs, dtype, n_rows=n_rows)
         return Run(
             network.initialize(np.random.Generator(np.random.SFC64(weights))),
             order=np.random.Generator(np.random.SFC64(order)),
@@ -254,7 +273,7 @@ class BaseNormNet(BaseEstimator, ABC):
             split_seed=int(split.generate_state(1)[0]),
         )
 
-    def _go_on(self, X, n_outputs: int) -> Run:
+    def _go_on(self, X, n_outputs: int, n_rows: float) -> Run:
         """A copy of the last run, so that it survives a failure, under today's parameters."""
         run = copy.deepcopy(self._run)
         if self.dtype not in ("auto", run.network.dtype):
@@ -262,7 +281,7 @@ class BaseNormNet(BaseEstimator, ABC):
                 "Training can go on (partial_fit, warm_start=True) only with the same dtype."
                 f" It was {run.network.dtype} and would be {self.dtype}."
             )
-        network = build_network(self, X.shape[1], n_outputs, run.network.dtype)
+        network = build_network(self, X.shape[1], n_outputs, run.network.dtype, n_rows=n_rows)
         if not network.same_shapes(run.network):
             raise ValueError(
                 "Training can go on (partial_fit, warm_start=True) only with the same"

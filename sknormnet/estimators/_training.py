@@ -18,7 +18,7 @@ from sknormnet.training.batches import Samples
 from sknormnet.training.lbfgs import lbfgs
 from sknormnet.training.loop import Run, epochs
 from sknormnet.training.optimizers import OPTIMIZERS
-from sknormnet.training.schedules import SCHEDULES, Schedule
+from sknormnet.training.schedules import SCHEDULES, Constant, Custom, Schedule
 
 
 @dataclass
@@ -70,13 +70,13 @@ def train_stochastic(
     With a validation score, the network is left as it was when that was best. An
     incremental call trains for one epoch and goes on with the optimiser's state.
     """
-    optimizer = _settings(OPTIMIZERS[estimator.solver], estimator)
-    run.use(optimizer, anew=not incremental)
-    followed = estimator.learning_rate if optimizer.scheduled else "constant"
-    schedule = _settings(SCHEDULES[followed], estimator)
+    run.use(_settings(OPTIMIZERS[estimator.solver], estimator), anew=not incremental)
+    schedule = _schedule(estimator, incremental=incremental)
+    planned, before = len(training) * estimator.max_iter, run.samples
 
-    def rate() -> float:
-        return float(estimator.learning_rate_init * schedule.factor(run.samples, run.stalls))
+    def rate(seen: int) -> float:
+        factor = schedule.factor(seen / planned, run.samples, run.stalls)
+        return float(estimator.learning_rate_init * factor)
 
     run.network.tracks = incremental or validation_score is not None
     batches = partial(
@@ -84,7 +84,14 @@ def train_stochastic(
         run.order,
         **_batching(estimator, run, len(training), incremental=incremental),
     )
-    steps = epochs(run, loss, batches, alpha=float(estimator.alpha), rate=rate)
+    steps = epochs(
+        run,
+        loss,
+        batches,
+        alpha=float(estimator.alpha),
+        rate=rate,
+        max_grad_norm=estimator.max_grad_norm,
+    )
     history = History()
     # Where training goes on, what it starts from has scored best so far.
     best = run.network.snapshot() if validation_score and run.patience.best > -math.inf else None
@@ -101,10 +108,14 @@ def train_stochastic(
                 if score > run.patience.best:
                     best = run.network.snapshot()
             run.patience = run.patience.after(score, tol=estimator.tol)
-            if _diverged(value) or _stalled(estimator, run, schedule, rate):
+            if _diverged(value):
+                break
+            followed = not schedule.planned or validation_score is not None
+            now = partial(rate, run.samples - before)
+            if followed and _stalled(estimator, run, schedule, now):
                 break
         else:
-            if not incremental:
+            if not (incremental or schedule.planned):
                 warnings.warn(
                     f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) "
                     "reached and the optimization hasn't converged yet.",
@@ -157,6 +168,8 @@ def _batching(estimator, run: Run, n_rows: int, *, incremental: bool) -> dict[st
         )
     if batch_size == "auto":
         batch_size = min(200, n_rows)
+    elif batch_size == "scale":
+        batch_size = min(max(64, n_rows // 30), 256, n_rows)
     elif batch_size > n_rows:
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
@@ -173,6 +186,15 @@ def _batching(estimator, run: Run, n_rows: int, *, incremental: bool) -> dict[st
         "min_batch_size": least,
         "shuffle": estimator.shuffle,
     }
+
+
+def _schedule(estimator, *, incremental: bool) -> Schedule:
+    """The schedule to follow: a constant one where a plan would have no end."""
+    if callable(estimator.learning_rate):
+        schedule: Schedule = Custom(estimator.learning_rate)
+    else:
+        schedule = _settings(SCHEDULES[estimator.learning_rate], estimator)
+    return Constant() if incremental and schedule.planned else schedule
 
 
 def _settings(kind: type, estimator) -> Any:

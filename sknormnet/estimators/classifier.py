@@ -1,16 +1,23 @@
 """NormNetClassifier."""
 
+from numbers import Real
 from typing import Self
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from sknormnet.estimators._base import BaseNormNet, undone_on_failure
-from sknormnet.estimators._sklearn import check_partial_fit_first_call, fit_context
+from sknormnet.estimators._sklearn import (
+    Interval,
+    StrOptions,
+    check_partial_fit_first_call,
+    fit_context,
+)
 from sknormnet.nn.losses import BinaryLogLoss, ClassificationLoss, MulticlassLogLoss
 
 
@@ -24,7 +31,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or array-like of int of shape (n_hidden_layers,), default=(100,)
+    hidden_layer_sizes : int or array-like of int of shape (n_hidden_layers,), default=(100, 100)
         Number of units in each hidden layer. An empty one makes the model linear.
 
     activation : str, Activation, or array-like of these, default='relu'
@@ -43,38 +50,57 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         - 'softplus', f(z) = log(1 + exp(z))
         - 'mish', f(z) = z tanh(softplus(z))
 
-    solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
-        How the loss is minimised.
+    solver : {'adam', 'adamw', 'nadam', 'rmsprop', 'sgd', 'lbfgs'}, default='adamw'
+        How the loss is minimised. All but the last go by minibatches.
 
-        - 'adam', by minibatches with Adam [4]_
-        - 'sgd', by minibatches with stochastic gradient descent and momentum
+        - 'adam', Adam [4]_
+        - 'adamw', Adam with decoupled weight decay, see `weight_decay` [6]_
+        - 'nadam', Adam with Nesterov's momentum
+        - 'rmsprop', the gradient divided by a running root mean square
+        - 'sgd', stochastic gradient descent with momentum
         - 'lbfgs', on all rows at once with L-BFGS, for small data sets; without dropout
 
-    alpha : float, default=0.0001
+    alpha : float, default=0.0
         Strength of the L2 penalty. It adds ``0.5 * alpha * sum(W**2) / total`` to the loss
         of a batch, where total is the number of its rows times the mean sample weight. It
         shrinks weights only, never biases, gammas or betas.
 
-    batch_size : int or 'auto', default='auto'
-        Number of rows of a minibatch; 'auto' is ``min(200, n_samples)``. With batch norm,
-        a last batch of a single row joins the one before.
+    weight_decay : float, default=1.0
+        Decoupled weight decay: each step first shrinks the weights, and nothing else, by
+        ``learning_rate * weight_decay`` of themselves. Unlike alpha's, this is not divided by
+        Adam's root mean square, so that all weights shrink alike, nor by the number of rows.
+        Only used when ``solver='adamw'``.
 
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of the learning rate. Only used when ``solver='sgd'``.
+    batch_size : int, 'scale' or 'auto', default='scale'
+        Number of rows of a minibatch. 'scale' is a thirtieth of the rows, but at least 64 and
+        at most 256; 'auto' is ``min(200, n_samples)``. With batch norm, a last batch of a
+        single row joins the one before.
+
+    learning_rate : str or callable, default='cosine'
+        Schedule of the learning rate, for all solvers but 'lbfgs'.
 
         - 'constant', `learning_rate_init` throughout
         - 'invscaling', ``learning_rate_init / (t + 1) ** power_t`` after t training samples
         - 'adaptive', divided by 5 each time that training would stop otherwise, until it
           is at most 1e-6
+        - 'cosine', falling to 0 along half a cosine over `max_iter` epochs
+        - 'onecycle', rising along half a cosine for the first 0.3 of them, then falling
+        - 'warmup', rising in a straight line for the first 0.1 of them, then constant
 
-    learning_rate_init : float, default=0.001
-        Initial learning rate. Only used when solver is 'adam' or 'sgd'.
+        A callable ``progress -> factor`` gets the share of `max_iter` epochs that are done, in
+        [0, 1), and returns what `learning_rate_init` is multiplied by. Such a callable and the
+        last three are plans for all `max_iter` epochs: training does not stop when the loss
+        stalls. `partial_fit` has no last epoch, so there they are constant.
+
+    learning_rate_init : float, default=0.01
+        Learning rate that the schedule starts from. Not used when ``solver='lbfgs'``.
 
     power_t : float, default=0.5
         Exponent of the 'invscaling' schedule.
 
-    max_iter : int, default=200
-        Largest number of epochs; of iterations for 'lbfgs'.
+    max_iter : int, default=40
+        Number of epochs, the largest unless `learning_rate` is a plan; of iterations for
+        'lbfgs', which wants more of them.
 
     shuffle : bool, default=True
         Whether to draw a new order of the rows for each epoch.
@@ -84,8 +110,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         dropout masks and the validation split. Pass an int for the same result each time.
 
     tol : float, default=1e-4
-        Training stops when the loss, or the validation score, has not improved by at least
-        this for more than `n_iter_no_change` epochs in a row. For 'lbfgs', the largest
+        Training stops when the validation score or, unless `learning_rate` is a plan, the loss
+        has not improved by at least this for more than `n_iter_no_change` epochs in a row. For
+        'lbfgs', the largest
         element of the gradient at which it stops.
 
     verbose : bool or int, default=False
@@ -102,20 +129,20 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     early_stopping : bool, default=False
         Whether to hold out `validation_fraction` of the rows, stop when the score on them
-        stalls, and give back the network that scored best. Only used when solver is 'adam'
-        or 'sgd'.
+        stalls, and give back the network that scored best. Not used when
+        ``solver='lbfgs'``.
 
     validation_fraction : float, default=0.1
         Share of the rows to hold out, in [0, 1). Only used with early stopping.
 
     beta_1 : float, default=0.9
-        Decay of Adam's average of gradients, in [0, 1).
+        Decay of the average of gradients, in [0, 1), of Adam and its kin.
 
-    beta_2 : float, default=0.999
-        Decay of Adam's average of squared gradients, in [0, 1).
+    beta_2 : float, default=0.95
+        Decay of the average of squared gradients, in [0, 1), of Adam, its kin and RMSprop.
 
     epsilon : float, default=1e-8
-        Added to the square root that Adam divides by.
+        Added to the square root that these divide by.
 
     n_iter_no_change : int, default=10
         For how many epochs in a row the loss or score may fail to improve by `tol`.
@@ -123,9 +150,13 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     max_fun : int, default=15000
         Largest number of evaluations of the loss. Only used when ``solver='lbfgs'``.
 
+    max_grad_norm : float or None, default=None
+        What the norm of the loss's gradient, over all parameters, is cut down to in a step
+        where it is larger. Not used when ``solver='lbfgs'``.
+
     batchnorm : bool or {'before', 'after'}, default=True
-        Whether each hidden layer is normalised, and whether before its activation (which
-        True stands for) or after it [1]_: by unit, ``gamma * (z - mean) / sqrt(var +
+        Whether each hidden layer is normalised, and whether before its activation or after it
+        (which True stands for) [1]_: by unit, ``gamma * (z - mean) / sqrt(var +
         batchnorm_epsilon) + beta``, with the mean and the biased variance over the batch,
         weighted by `sample_weight`. gamma, from 1, and beta, from 0, are learned. For
         prediction, mean and variance are those over all training rows.
@@ -137,16 +168,18 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     batchnorm_epsilon : float, default=1e-5
         Added to the variance.
 
-    keep_prob : float or array-like of float of shape (n_hidden_layers,), default=1.0
+    keep_prob : float, 'auto', or array-like of shape (n_hidden_layers,), default='auto'
         Probability to keep a hidden unit in a training step, in (0, 1], for all hidden
-        layers or for each [2]_. Those kept are divided by it, so that prediction, which
+        layers or for each [2]_. 'auto' is 0.9, but 1.0 for fewer than 200 rows in `fit` and
+        for 'lbfgs'. Those kept are divided by it, so that prediction, which
         keeps all, needs no correction (inverted dropout).
 
     input_keep_prob : float, default=1.0
         The same for the inputs.
 
     init : str or callable, default='auto'
-        Initial weights; biases start at 0. A callable ``(fan_in, fan_out, rng) -> array of
+        Initial weights. Biases start at 0, the output's close to the constant that fits
+        best. A callable ``(fan_in, fan_out, rng) -> array of
         shape (fan_in, fan_out)``, where rng is a :class:`numpy.random.Generator`, or:
 
         - 'auto', what suits the activation: 'he_normal' for ReLU and its kin,
@@ -161,6 +194,15 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Precision of the network. 'auto' is float32 for X of that dtype, else float64.
+
+    class_weight : dict, 'balanced' or None, default=None
+        Weight of each class, ``{label: weight}`` with 1 for classes that it does not name,
+        which multiplies the weight of its rows. 'balanced' gives each class the same sum of
+        weights. Not supported for multilabel targets; 'balanced' not by `partial_fit`.
+
+    label_smoothing : float, default=0.01
+        Share of each target, in [0, 1), that is spread evenly over all classes, which keeps
+        the network from boundless confidence in its training rows [7]_.
 
     Attributes
     ----------
@@ -234,6 +276,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
        arXiv 1412.6980.
     .. [5] Glorot and Bengio (2010), "Understanding the difficulty of training deep
        feedforward neural networks", AISTATS.
+    .. [6] Loshchilov and Hutter (2019), "Decoupled weight decay regularization",
+       arXiv 1711.05101.
+    .. [7] Szegedy et al. (2016), "Rethinking the Inception architecture for computer vision",
+       arXiv 1512.00567.
 
     Examples
     --------
@@ -245,13 +291,94 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     >>> model = make_pipeline(
-    ...     StandardScaler(), NormNetClassifier(keep_prob=0.8, max_iter=500, random_state=0)
+    ...     StandardScaler(), NormNetClassifier(keep_prob=0.8, random_state=0)
     ... )
     >>> model.fit(X_train, y_train).score(X_test, y_test)
     0.96...
     """
 
     _loss: ClassificationLoss
+
+    _parameter_constraints: dict = {
+        **BaseNormNet._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100, 100),
+        activation="relu",
+        *,
+        solver="adamw",
+        alpha=0.0,
+        weight_decay=1.0,
+        batch_size="scale",
+        learning_rate="cosine",
+        learning_rate_init=0.01,
+        power_t=0.5,
+        max_iter=40,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.95,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        max_grad_norm=None,
+        batchnorm=True,
+        batchnorm_momentum=0.9,
+        batchnorm_epsilon=1e-5,
+        keep_prob="auto",
+        input_keep_prob=1.0,
+        init="auto",
+        dtype="auto",
+        class_weight=None,
+        label_smoothing=0.01,
+    ):
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            alpha=alpha,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            max_grad_norm=max_grad_norm,
+            batchnorm=batchnorm,
+            batchnorm_momentum=batchnorm_momentum,
+            batchnorm_epsilon=batchnorm_epsilon,
+            keep_prob=keep_prob,
+            input_keep_prob=input_keep_prob,
+            init=init,
+            dtype=dtype,
+        )
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
 
     @available_if(BaseNormNet._check_solver)
     @fit_context(prefer_skip_nested_validation=True)
@@ -283,6 +410,12 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             As `fit` does, and with ``early_stopping=True``.
         """
         with undone_on_failure(self):
+            if self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight='balanced' is not supported by partial_fit, which does not see"
+                    " all of y. Pass the weights as a dict, from"
+                    " sklearn.utils.class_weight.compute_class_weight."
+                )
             check_partial_fit_first_call(self, classes)
             return self._partial_fit(X, y, sample_weight)
 
@@ -378,7 +511,21 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     def _is_multilabel(self) -> bool:
         return self.out_activation_ == "logistic" and self.n_outputs_ > 1
 
-    def _encode_target(self, y, rows, *, incremental):
+    def _weigh_classes(self, y, weight):
+        if self.class_weight is None:
+            return weight
+        if y.ndim == 2:
+            raise ValueError("class_weight is not supported for multilabel targets.")
+        weight = np.ones(len(y)) if weight is None else weight
+        classes, codes = np.unique(y, return_inverse=True)
+        if self.class_weight == "balanced":
+            sums = np.bincount(codes, weight)
+            of_class = weight.sum() / (np.count_nonzero(sums) * np.where(sums, sums, 1))
+        else:
+            of_class = compute_class_weight(self.class_weight, classes=classes, y=y)
+        return weight * of_class[codes]
+
+    def _encode_target(self, y, weight, rows, *, going_on, incremental):
         check_classification_targets(y)
         kind = type_of_target(y)
         if kind == "multiclass-multioutput":
@@ -387,14 +534,14 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         self._set_classes(y if rows is None else y[rows], multilabel, incremental)
         if multilabel:
             y = y.toarray() if issparse(y) else y
-            return BinaryLogLoss(), y.astype(bool), y.shape[1]
+            return BinaryLogLoss(self.label_smoothing), y.astype(bool), y.shape[1]
         # A row of weight 0 may have a class of its own: it gets a number that is not used.
         last = len(self.classes_) - 1
         codes = np.searchsorted(self.classes_, y)
         codes = np.minimum(codes, last, out=codes).astype(np.min_scalar_type(last))
         if len(self.classes_) == 2:
-            return BinaryLogLoss(), codes.astype(bool).reshape(-1, 1), 1
-        return MulticlassLogLoss(), codes, len(self.classes_)
+            return BinaryLogLoss(self.label_smoothing), codes.astype(bool).reshape(-1, 1), 1
+        return MulticlassLogLoss(self.label_smoothing), codes, len(self.classes_)
 
     def _set_classes(self, y, multilabel: bool, incremental: bool) -> None:
         """Define `classes_` by y, or check y against them."""

@@ -12,11 +12,12 @@ into raw itself, which the caller has no more use for.
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, xlogy
+from scipy.special import expit, log_expit, log_softmax, logit, xlogy
 
 
 class Loss(ABC):
@@ -26,9 +27,12 @@ class Loss(ABC):
     ----------
     out_activation : str
         Name of the inverse link, as in MLPClassifier's ``out_activation_``.
+    allows_shift_and_scale : bool
+        Whether shifted and scaled targets have shifted and scaled best predictions.
     """
 
     out_activation: ClassVar[str]
+    allows_shift_and_scale: ClassVar[bool] = False
 
     @abstractmethod
     def value_and_gradient(self, y, raw, weight) -> float:
@@ -37,6 +41,14 @@ class Loss(ABC):
     @abstractmethod
     def inverse_link(self, raw) -> np.ndarray:
         """Raw predictions -> expected targets or probabilities, in a new array."""
+
+    @abstractmethod
+    def baseline(self, y, weight, n_outputs: int) -> np.ndarray:
+        """Return the constant raw prediction to start at, of shape (n_outputs,).
+
+        It is the one that fits best, or close to it. `weight` is of shape (n_rows,), or
+        None for equal ones.
+        """
 
     def in_y_true_range(self, y) -> bool:
         """Whether the loss is defined for all of these targets."""
@@ -47,6 +59,7 @@ class SquaredError(Loss):
     """Half the squared error, ``(raw - y)**2 / 2``."""
 
     out_activation = "identity"
+    allows_shift_and_scale = True
 
     def value_and_gradient(self, y, raw, weight) -> float:
         raw -= y
@@ -56,6 +69,13 @@ class SquaredError(Loss):
 
     def inverse_link(self, raw):
         return raw.copy()
+
+    def baseline(self, y, weight, n_outputs):
+        # A tenth of a standard deviation off the mean. At the mean, batch norm in front of
+        # the output leaves no gradient for a bias but rounding noise, which Adam would blow
+        # up to full steps: repeated rows would not train as weighted ones do.
+        mean = np.average(y, axis=0, weights=weight)
+        return mean + 0.1 * np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight))
 
 
 class PoissonDeviance(Loss):
@@ -78,12 +98,25 @@ class PoissonDeviance(Loss):
     def inverse_link(self, raw):
         return np.exp(raw)
 
+    def baseline(self, y, weight, n_outputs):
+        mean = np.average(y, axis=0, weights=weight)
+        return np.log(np.maximum(mean, np.finfo(np.float64).eps))
+
     def in_y_true_range(self, y) -> bool:
         return bool(np.all(y >= 0))
 
 
+@dataclass(frozen=True)
 class ClassificationLoss(Loss):
-    """A loss whose inverse link gives probabilities."""
+    """A loss whose inverse link gives probabilities.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0.0
+        Share of each target that is spread evenly over all classes.
+    """
+
+    label_smoothing: float = 0.0
 
     @abstractmethod
     def log_inverse_link(self, raw) -> np.ndarray:
@@ -92,22 +125,35 @@ class ClassificationLoss(Loss):
     def inverse_link(self, raw):
         return np.exp(self.log_inverse_link(raw))
 
+    def _kept_off_zero(self, share: np.ndarray, n_classes: int) -> np.ndarray:
+        """Shares of classes as smoothed targets have them, and none of them 0 or 1."""
+        smoothing = max(self.label_smoothing, 1e-3)
+        return (1 - smoothing) * share + smoothing / n_classes
+
 
 class BinaryLogLoss(ClassificationLoss):
     """Log loss of one or more yes-or-no targets with a logit link, for y in {0, 1}.
 
-    ``log(1 + exp(raw)) - y * raw``
+    ``log(1 + exp(raw)) - y * raw``, with ``(1 - s) * y + s / 2`` for y where s is
+    `label_smoothing`.
     """
 
     out_activation = "logistic"
 
     def value_and_gradient(self, y, raw, weight) -> float:
+        if self.label_smoothing:
+            half = raw.dtype.type(self.label_smoothing / 2)
+            y = np.where(y, 1 - half, half)
         losses = np.logaddexp(0, raw)
         losses -= y * raw
         expit(raw, out=raw)
         raw -= y
         raw *= weight
         return float(np.sum(losses * weight))
+
+    def baseline(self, y, weight, n_outputs):
+        share = np.average(y, axis=0, weights=weight)
+        return logit(self._kept_off_zero(share, 2))
 
     def log_inverse_link(self, raw):
         return log_expit(raw)
@@ -125,7 +171,8 @@ def _constants(n_rows: int, n_classes: int, dtype: np.dtype) -> tuple[np.ndarray
 class MulticlassLogLoss(ClassificationLoss):
     """Log loss of one class out of several, with the softmax as inverse link.
 
-    ``log(sum(exp(raw))) - raw[y]``
+    ``log(sum(exp(raw))) - raw[y]``, with ``(1 - s) * raw[y] + s * mean(raw)`` for raw[y]
+    where s is `label_smoothing`.
     """
 
     out_activation = "softmax"
@@ -136,14 +183,24 @@ class MulticlassLogLoss(ClassificationLoss):
         # The maximum of each row takes a quarter of the loss's time; most need it not.
         if not (flat.min() > -limit and flat.max() < limit):
             raw -= raw.max(axis=-1, keepdims=True)
-        raw_of_y = flat[of_y]
+        raw_of_y, smoothing = flat[of_y], self.label_smoothing
+        if smoothing:
+            raw_of_y *= 1 - smoothing
+            raw_of_y += (raw @ ones).reshape(-1) * (smoothing / raw.shape[1])
         np.exp(raw, out=raw)
         total = raw @ ones
         value = np.vdot(np.log(total), weight) - np.vdot(raw_of_y, weight)
         np.divide(weight, total, out=total)
         raw *= total
+        if smoothing:
+            raw -= weight * (smoothing / raw.shape[1])
+            weight = weight * (1 - smoothing)
         flat[of_y] -= weight.reshape(-1)
         return float(value)
+
+    def baseline(self, y, weight, n_outputs):
+        share = np.bincount(y, weight, n_outputs)
+        return np.log(self._kept_off_zero(share / share.sum(), n_outputs))
 
     def log_inverse_link(self, raw):
         return log_softmax(raw, axis=-1)

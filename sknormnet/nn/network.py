@@ -62,6 +62,10 @@ class Network:
             layer.initialize(arrays, rng)
         return self
 
+    def start_at(self, raw: np.ndarray) -> None:
+        """Set the output's biases, so that predictions start around `raw`."""
+        self.arrays()[-1].b[...] = raw
+
     def arrays(self) -> list:
         """For each layer, its parameters and statistics by name, as views of the vectors."""
         arrays = self._trained.views(self.parameters)

@@ -3,6 +3,7 @@
 Network, loss and optimiser come as arguments; nothing here stops, prints or validates.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,7 +114,8 @@ def epochs(
     batches: Callable[[], Iterator[Batch]],
     *,
     alpha: float,
-    rate: Callable[[], float],
+    rate: Callable[[int], float],
+    max_grad_norm: float | None = None,
 ) -> Iterator[float]:
     """Train for one epoch at each ``next``, without end.
 
@@ -124,8 +126,10 @@ def epochs(
     batches : callable
         Starts a pass over the training rows.
     alpha : float
-    rate : callable
-        Tells the learning rate at the start of each epoch.
+    rate : callable ``seen -> learning rate``
+        Asked before each step; seen is the number of rows in all steps before it.
+    max_grad_norm : float or None
+        What the norm of the loss's gradient is cut down to where it is larger.
 
     Yields
     ------
@@ -136,13 +140,24 @@ def epochs(
     n_weights = run.network.n_weights
     evaluate, gradient = objective(run.network, loss, alpha=alpha, penalty_gradient=False)
     scratch = scratch_for(parameters)
+    seen = 0
     while True:
-        losses, n_samples, epoch_rate = 0.0, 0, rate()
+        losses, n_samples = 0.0, 0
         for batch in batches():
             n_rows = batch.share.size
             losses += evaluate(batch, run.dropout) * n_rows
-            n_samples += n_rows
+            if max_grad_norm is not None:
+                _clip(gradient, max_grad_norm)
             penalty = Penalty(alpha / batch.total, n_weights)
-            update(parameters, gradient, run.state, epoch_rate, scratch, penalty)
+            update(parameters, gradient, run.state, rate(seen + n_samples), scratch, penalty)
+            n_samples += n_rows
+        seen += n_samples
         run.samples += n_samples
         yield losses / n_samples
+
+
+def _clip(gradient: np.ndarray, max_norm: float) -> None:
+    """Scale the gradient down to a norm of `max_norm`, if it is longer."""
+    norm = math.sqrt(float(np.dot(gradient, gradient)))
+    if norm > max_norm:
+        gradient *= max_norm / norm

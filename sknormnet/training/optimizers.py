@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -15,15 +15,7 @@ State = dict[str, Any]
 
 
 class Optimizer(ABC):
-    """Settings of an optimiser, under the names of the estimators' parameters.
-
-    Attributes
-    ----------
-    scheduled : bool
-        Whether the learning rate follows the schedule, or stays as it is.
-    """
-
-    scheduled: ClassVar[bool] = False
+    """Settings of an optimiser, under the names of the estimators' parameters."""
 
     @abstractmethod
     def start(self, parameters: np.ndarray) -> State:
@@ -41,7 +33,8 @@ class Optimizer(ABC):
     ) -> None:
         """One step: change `parameters` and `state` in place.
 
-        The gradient of the penalty is added to `gradient`; `scratch` is to work in.
+        `gradient` is the loss's, without the penalty's part; it may be overwritten. `scratch`
+        is to work in.
         """
 
 
@@ -53,7 +46,6 @@ class SGD(Optimizer):
     with Nesterov's momentum ``parameters += momentum * v - rate * gradient``.
     """
 
-    scheduled: ClassVar[bool] = True
     momentum: float = 0.9
     nesterovs_momentum: bool = True
 
@@ -116,8 +108,99 @@ class Adam(Optimizer):
             np.subtract(p, step, out=p)
 
 
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay: ``W -= rate * weight_decay * W`` before each step.
+
+    Unlike the gradient of an L2 penalty, the decay is not divided by the root of v, so that
+    all weights shrink alike, however large their gradients are.
+
+    References
+    ----------
+    Loshchilov and Hutter (2019), "Decoupled weight decay regularization", arXiv 1711.05101.
+    """
+
+    weight_decay: float = 0.01
+
+    def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
+        penalty = penalty._replace(decay=rate * self.weight_decay)
+        super().update(parameters, gradient, state, rate, scratch, penalty)
+
+
+@dataclass(frozen=True)
+class NAdam(Adam):
+    """Adam with Nesterov's momentum.
+
+    The m of Adam's step is replaced by ``beta_1 * m + (1 - beta_1) * g``, each term with its
+    bias correction: ``beta_1 * m / (1 - beta_1**(t + 1)) + (1 - beta_1) * g / (1 - beta_1**t)``.
+
+    References
+    ----------
+    Dozat (2016), "Incorporating Nesterov momentum into Adam", ICLR workshop.
+    """
+
+    def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
+        # The state is that of Adam: m / (1 - beta_1) and v / (1 - beta_2).
+        state["t"] += 1
+        t, (beta_1, beta_2) = state["t"], (self.beta_1, self.beta_2)
+        rate *= (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) / (1 - beta_2) ** 0.5
+        ahead = beta_1 * (1 - beta_1**t) / (1 - beta_1 ** (t + 1))
+        epsilon = self.epsilon * ((1 - beta_2**t) / (1 - beta_2)) ** 0.5
+        for p, g, m, v, step in blocks(
+            parameters, gradient, state["m"], state["v"], scratch=scratch, penalty=penalty
+        ):
+            np.multiply(m, beta_1, out=m)
+            np.add(m, g, out=m)
+            np.multiply(v, beta_2, out=v)
+            np.multiply(g, g, out=step)
+            np.add(v, step, out=v)
+            np.multiply(m, ahead, out=step)
+            np.add(g, step, out=g)
+            np.sqrt(v, out=step)
+            np.add(step, epsilon, out=step)
+            np.divide(g, step, out=step)
+            np.multiply(step, rate, out=step)
+            np.subtract(p, step, out=p)
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """RMSprop: ``v = beta_2 * v + (1 - beta_2) * g**2``; ``p -= rate * g / (sqrt(v) + epsilon)``.
+
+    References
+    ----------
+    Tieleman and Hinton (2012), "Lecture 6.5: rmsprop", Coursera.
+    """
+
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    def start(self, parameters):
+        return {"v": _zeros_like(parameters)}
+
+    def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
+        for p, g, v, step in blocks(
+            parameters, gradient, state["v"], scratch=scratch, penalty=penalty
+        ):
+            np.multiply(v, self.beta_2, out=v)
+            np.multiply(g, g, out=step)
+            np.multiply(step, 1 - self.beta_2, out=step)
+            np.add(v, step, out=v)
+            np.sqrt(v, out=step)
+            np.add(step, self.epsilon, out=step)
+            np.divide(g, step, out=step)
+            np.multiply(step, rate, out=step)
+            np.subtract(p, step, out=p)
+
+
 def _zeros_like(parameters: np.ndarray) -> np.ndarray:
     return aligned_zeros(parameters.shape, parameters.dtype)
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "sgd": SGD}
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "adam": Adam,
+    "adamw": AdamW,
+    "nadam": NAdam,
+    "rmsprop": RMSprop,
+    "sgd": SGD,
+}

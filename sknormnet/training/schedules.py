@@ -1,20 +1,38 @@
 """Learning-rate schedules: pure functions of how far training has come."""
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
+
+RISE = 0.3  # share of training for which 'onecycle' rises
+WARM_UP = 0.1  # the same for 'warmup'
 
 
 class Schedule(ABC):
-    """Settings of a schedule, under the names of the estimators' parameters."""
+    """Settings of a schedule, under the names of the estimators' parameters.
+
+    Attributes
+    ----------
+    planned : bool
+        Whether the rate follows a plan for the whole of training, which ends with its last
+        epoch and not when the loss stalls. Where there is no last epoch, as in
+        partial_fit, such a plan cannot be followed.
+    """
+
+    planned: ClassVar[bool] = False
 
     @abstractmethod
-    def factor(self, samples: int, stalls: int) -> float:
-        """What the initial learning rate is multiplied by.
+    def factor(self, progress: float, samples: int, stalls: int) -> float:
+        """What `learning_rate_init` is multiplied by.
 
         Parameters
         ----------
+        progress : float
+            Share of the epochs of this call that are done, in [0, 1).
         samples : int
-            Training samples seen so far.
+            Training samples seen up to the start of the epoch.
         stalls : int
             How often training has stopped improving so far.
         """
@@ -28,7 +46,7 @@ class Schedule(ABC):
 class Constant(Schedule):
     """The same rate throughout."""
 
-    def factor(self, samples, stalls):
+    def factor(self, progress, samples, stalls):
         return 1.0
 
 
@@ -38,7 +56,7 @@ class InverseScaling(Schedule):
 
     power_t: float = 0.5
 
-    def factor(self, samples, stalls):
+    def factor(self, progress, samples, stalls):
         return (samples + 1) ** -self.power_t
 
 
@@ -46,15 +64,72 @@ class InverseScaling(Schedule):
 class Adaptive(Schedule):
     """Divide by 5 at each stall, until the rate is at most 1e-6."""
 
-    def factor(self, samples, stalls):
+    def factor(self, progress, samples, stalls):
         return 5.0**-stalls
 
     def goes_on(self, rate):
         return rate > 1e-6
 
 
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """Fall along half a cosine, ``(1 + cos(pi * progress)) / 2``.
+
+    References
+    ----------
+    Loshchilov and Hutter (2017), "SGDR: stochastic gradient descent with warm restarts",
+    arXiv 1608.03983; here without restarts.
+    """
+
+    planned: ClassVar[bool] = True
+
+    def factor(self, progress, samples, stalls):
+        return (1 + math.cos(math.pi * progress)) / 2
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Rise along half a cosine for the first three tenths, then fall along another.
+
+    References
+    ----------
+    Smith and Topin (2018), "Super-convergence: very fast training of neural networks using
+    large learning rates", arXiv 1708.07120.
+    """
+
+    planned: ClassVar[bool] = True
+
+    def factor(self, progress, samples, stalls):
+        phase = progress / RISE - 1 if progress < RISE else (progress - RISE) / (1 - RISE)
+        return (1 + math.cos(math.pi * phase)) / 2
+
+
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    """Rise in a straight line for the first tenth of training, then stay."""
+
+    planned: ClassVar[bool] = True
+
+    def factor(self, progress, samples, stalls):
+        return min(1.0, progress / WARM_UP)
+
+
+@dataclass(frozen=True)
+class Custom(Schedule):
+    """What a callable says, of progress alone."""
+
+    planned: ClassVar[bool] = True
+    of_progress: Callable[[float], float]
+
+    def factor(self, progress, samples, stalls):
+        return float(self.of_progress(progress))
+
+
 SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
     "invscaling": InverseScaling,
     "adaptive": Adaptive,
+    "cosine": Cosine,
+    "onecycle": OneCycle,
+    "warmup": WarmUp,
 }

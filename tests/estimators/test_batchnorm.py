@@ -6,11 +6,12 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import plain_classifier, plain_regressor
 from scipy import sparse
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import scale
 
-from sknormnet import Activation, NormNetClassifier, NormNetRegressor
+from sknormnet import Activation, NormNetRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -34,7 +35,7 @@ def by_hand(model, X, *, means=None, variances=None, weight=None, activation=np.
     h, found = np.asarray(X, np.float64), []
     for i, (gamma, beta) in enumerate(zip(model.gammas_, model.betas_, strict=True)):
         z = h @ model.coefs_[i] + model.intercepts_[i]
-        if model.batchnorm == "after":
+        if model.batchnorm in (True, "after"):
             z = activation(z)
         mean = np.average(z, axis=0, weights=weight)
         var = np.average((z - mean) ** 2, axis=0, weights=weight)
@@ -42,7 +43,7 @@ def by_hand(model, X, *, means=None, variances=None, weight=None, activation=np.
         if means is not None:
             mean, var = means[i], variances[i]
         h = (z - mean) / np.sqrt(var + model.batchnorm_epsilon) * gamma + beta
-        if model.batchnorm != "after":
+        if model.batchnorm == "before":
             h = activation(h)
     return h @ model.coefs_[-1] + model.intercepts_[-1], found
 
@@ -64,27 +65,27 @@ def assert_settled(model, X, *, weight=None, rtol=1e-9, **kwargs):
 @pytest.mark.parametrize("batchnorm", PLACES)
 def test_statistics_are_those_of_the_training_rows(batchnorm, solver, weight):
     settings = SETTINGS | {"batchnorm": batchnorm, "solver": solver, "activation": "tanh"}
-    model = NormNetRegressor(**settings).fit(X, Y, weight)
+    model = plain_regressor(**settings).fit(X, Y, weight)
     assert_settled(model, X, weight=weight)
 
 
 @pytest.mark.parametrize("batchnorm", PLACES)
 def test_statistics_are_taken_with_dropout_off(batchnorm):
     settings = SETTINGS | {"batchnorm": batchnorm, "activation": "tanh"}
-    model = NormNetRegressor(keep_prob=0.7, input_keep_prob=0.8, **settings).fit(X, Y)
+    model = plain_regressor(keep_prob=0.7, input_keep_prob=0.8, **settings).fit(X, Y)
     assert_settled(model, X)
 
 
 @pytest.mark.parametrize("batchnorm", PLACES)
 def test_statistics_of_sparse_rows(batchnorm):
     settings = SETTINGS | {"batchnorm": batchnorm, "input_keep_prob": 0.8, "activation": "tanh"}
-    model = NormNetRegressor(**settings).fit(sparse.csr_array(X), Y, WEIGHT)
+    model = plain_regressor(**settings).fit(sparse.csr_array(X), Y, WEIGHT)
     assert_settled(model, X, weight=WEIGHT)
 
 
 @pytest.mark.parametrize("batchnorm", PLACES)
 def test_statistics_in_float32(batchnorm):
-    model = NormNetRegressor(batchnorm=batchnorm, **SETTINGS).fit(X.astype(np.float32), Y)
+    model = plain_regressor(batchnorm=batchnorm, **SETTINGS).fit(X.astype(np.float32), Y)
     assert model.running_means_[0].dtype == model.running_vars_[0].dtype == np.float32
     assert_settled(model, X.astype(np.float32), rtol=1e-4, activation=relu)
 
@@ -93,7 +94,7 @@ def test_statistics_in_float32(batchnorm):
 def test_statistics_of_far_off_float32_inputs(batchnorm):
     # A mean of 1000 standard deviations: a one-pass variance in float32 would be noise.
     far = (X + 1000).astype(np.float32)
-    model = NormNetRegressor(batchnorm=batchnorm, **SETTINGS).fit(far, Y)
+    model = plain_regressor(batchnorm=batchnorm, **SETTINGS).fit(far, Y)
     _, found = by_hand(model, far, activation=relu)
     assert_allclose(model.running_vars_[0], found[0][1], rtol=1e-3)
 
@@ -102,7 +103,7 @@ def test_statistics_of_far_off_float32_inputs(batchnorm):
 def test_statistics_merged_from_chunks(batchnorm, monkeypatch):
     monkeypatch.setattr("sknormnet.nn.network.CHUNK_ELEMENTS", 70)  # chunks of seven rows
     settings = SETTINGS | {"batchnorm": batchnorm, "activation": "tanh"}
-    assert_settled(NormNetRegressor(**settings).fit(X, Y, WEIGHT), X, weight=WEIGHT)
+    assert_settled(plain_regressor(**settings).fit(X, Y, WEIGHT), X, weight=WEIGHT)
 
 
 def start(fan_in, fan_out, rng=None):
@@ -123,14 +124,14 @@ def training_rows(X, y, **settings):
 
     settings |= {"activation": Activation("seen", function, derivative), "init": start}
     settings |= {"batchnorm": "after", "shuffle": False, "batch_size": "auto", "max_iter": 1}
-    NormNetRegressor(**settings).fit(X, y)
+    plain_regressor(**settings).fit(X, y)
     z = X @ start(X.shape[1], settings["hidden_layer_sizes"][0])
     return np.isclose(z[:, None], seen[0]).all(axis=-1).any(axis=1)
 
 
 def test_statistics_leave_out_the_validation_rows():
     settings = SETTINGS | {"early_stopping": True, "activation": "tanh"}
-    model = NormNetRegressor(**settings).fit(X, Y)
+    model = plain_regressor(**settings).fit(X, Y)
     training = training_rows(X, Y, **settings)
     assert training.sum() == 90
     assert_settled(model, X[training])
@@ -140,7 +141,7 @@ def test_statistics_leave_out_the_validation_rows():
 @pytest.mark.parametrize("batchnorm", PLACES)
 def test_epsilon_is_inside_the_square_root(batchnorm, batchnorm_epsilon):
     settings = SETTINGS | {"batchnorm": batchnorm, "batchnorm_epsilon": batchnorm_epsilon}
-    assert_settled(NormNetRegressor(**settings).fit(X, Y), X, activation=relu)
+    assert_settled(plain_regressor(**settings).fit(X, Y), X, activation=relu)
 
 
 # ----------------------------------------------------------------------- after partial_fit
@@ -164,7 +165,7 @@ class Started:
 @pytest.mark.parametrize("batchnorm", PLACES)
 def test_partial_fit_keeps_a_running_average(batchnorm, weight, momentum):
     settings = SETTINGS | {"batchnorm": batchnorm, "activation": "tanh", "init": start}
-    model = NormNetRegressor(batchnorm_momentum=momentum, **settings | {"batch_size": 33})
+    model = plain_regressor(batchnorm_momentum=momentum, **settings | {"batch_size": 33})
     before, batches = Started(batchnorm), []
     for age in range(3):
         rows = slice(33 * age, 33 * age + 33)
@@ -187,7 +188,7 @@ def test_partial_fit_keeps_a_running_average(batchnorm, weight, momentum):
 @pytest.mark.parametrize("batchnorm", PLACES)
 def test_partial_fit_after_fit_goes_on_from_the_exact_statistics(batchnorm):
     settings = SETTINGS | {"batchnorm": batchnorm, "activation": "tanh"}
-    model = NormNetRegressor(**settings).fit(X, Y)
+    model = plain_regressor(**settings).fit(X, Y)
     before = copy.deepcopy(model)
     model.partial_fit(X[:20], Y[:20])
     for i, (mean, var) in enumerate(by_hand(before, X[:20])[1]):
@@ -196,8 +197,8 @@ def test_partial_fit_after_fit_goes_on_from_the_exact_statistics(batchnorm):
 
 
 def test_fit_after_partial_fit_is_a_fit():
-    fitted = NormNetRegressor(**SETTINGS).fit(X, Y)
-    again = NormNetRegressor(**SETTINGS).partial_fit(X, -Y).fit(X, Y)
+    fitted = plain_regressor(**SETTINGS).fit(X, Y)
+    again = plain_regressor(**SETTINGS).partial_fit(X, -Y).fit(X, Y)
     assert_array_equal(fitted.predict(X), again.predict(X))
     assert fitted.loss_curve_ == again.loss_curve_
 
@@ -208,7 +209,7 @@ def test_fit_after_partial_fit_is_a_fit():
 @pytest.mark.parametrize("batchnorm", [False, *PLACES])
 def test_a_prediction_depends_on_its_row_alone(batchnorm):
     settings = SETTINGS | {"batchnorm": batchnorm, "keep_prob": 0.8}
-    model = NormNetRegressor(**settings).fit(X, Y)
+    model = plain_regressor(**settings).fit(X, Y)
     predicted = model.predict(X)
     order = np.random.RandomState(0).permutation(len(X))
     assert_allclose(model.predict(X[order]), predicted[order], rtol=1e-12)
@@ -218,39 +219,39 @@ def test_a_prediction_depends_on_its_row_alone(batchnorm):
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_prediction_in_chunks(container, monkeypatch):
-    model = NormNetRegressor(**SETTINGS).fit(X, Y)
+    model = plain_regressor(**SETTINGS).fit(X, Y)
     predicted = model.predict(X)
     monkeypatch.setattr("sknormnet.nn.network.CHUNK_ELEMENTS", 70)
     assert_allclose(model.predict(container(X)), predicted, rtol=1e-12)
 
 
 def test_prediction_of_many_rows():
-    model = NormNetRegressor(**SETTINGS).fit(X, Y)
+    model = plain_regressor(**SETTINGS).fit(X, Y)
     many = np.tile(X, (1000, 1))
     assert_allclose(model.predict(many), np.tile(model.predict(X), 1000), rtol=1e-12)
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_a_dense_layer_before_batch_norm_has_no_bias(solver):
-    model = NormNetRegressor(batchnorm="before", solver=solver, **SETTINGS).fit(X, Y)
+    model = plain_regressor(batchnorm="before", solver=solver, **SETTINGS).fit(X, Y)
     for bias in model.intercepts_[:-1]:
         assert_array_equal(bias, 0)
     assert model.intercepts_[-1] != 0
-    model = NormNetRegressor(batchnorm="after", solver=solver, **SETTINGS).fit(X, Y)
+    model = plain_regressor(batchnorm="after", solver=solver, **SETTINGS).fit(X, Y)
     assert all(np.any(bias) for bias in model.intercepts_)
 
 
-def test_true_is_before():
-    models = [NormNetRegressor(batchnorm=b, **SETTINGS).fit(X, Y) for b in (True, "before")]
+def test_true_is_after():
+    models = [plain_regressor(batchnorm=b, **SETTINGS).fit(X, Y) for b in (True, "after")]
     assert_array_equal(*(model.predict(X) for model in models))
 
 
 def test_attributes():
-    model = NormNetRegressor(**SETTINGS).fit(X, Y)
+    model = plain_regressor(**SETTINGS).fit(X, Y)
     for name in ("gammas_", "betas_", "running_means_", "running_vars_"):
         assert [array.shape for array in getattr(model, name)] == [(8,), (5,)]
         assert not any(array.flags.writeable for array in getattr(model, name))
-        assert getattr(NormNetRegressor(batchnorm=False, **SETTINGS).fit(X, Y), name) == []
+        assert getattr(plain_regressor(batchnorm=False, **SETTINGS).fit(X, Y), name) == []
         assert not hasattr(NormNetRegressor(), name)
     # Both are learned.
     assert all((gamma != 1).any() for gamma in model.gammas_)
@@ -267,11 +268,11 @@ def test_early_stopping_gives_back_the_best_epoch(batchnorm, solver):
     settings = SETTINGS | {"batchnorm": batchnorm, "solver": solver, "early_stopping": True}
     settings |= {"max_iter": 150, "learning_rate_init": 0.05, "n_iter_no_change": 20}
     settings |= {"validation_fraction": 0.3, "keep_prob": 0.9}
-    long = NormNetRegressor(**settings).fit(X, Y)
+    long = plain_regressor(**settings).fit(X, Y)
     best = np.argmax(long.validation_scores_) + 1
     assert best < long.n_iter_ == len(long.validation_scores_)
     assert long.best_validation_score_ == max(long.validation_scores_)
-    short = NormNetRegressor(**settings | {"max_iter": best}).fit(X, Y)
+    short = plain_regressor(**settings | {"max_iter": best}).fit(X, Y)
     for name in ("coefs_", "intercepts_", "gammas_", "betas_", "running_means_", "running_vars_"):
         for a, b in zip(getattr(long, name), getattr(short, name), strict=True):
             assert_array_equal(a, b)
@@ -282,13 +283,13 @@ def test_of_equal_scores_the_first_is_the_best():
     # As in MLPClassifier. Accuracies of a few rows are often equal.
     X_, y = load_iris(return_X_y=True)
     settings = SETTINGS | {"early_stopping": True, "max_iter": 30, "n_iter_no_change": 30}
-    long = NormNetClassifier(**settings).fit(X_, y)
+    long = plain_classifier(**settings).fit(X_, y)
     scores = long.validation_scores_
     best = np.argmax(scores) + 1
     assert scores.count(max(scores)) > 1
-    short = NormNetClassifier(**settings | {"max_iter": best}).fit(X_, y)
+    short = plain_classifier(**settings | {"max_iter": best}).fit(X_, y)
     assert_array_equal(long.predict_proba(X_), short.predict_proba(X_))
-    longer = NormNetClassifier(**settings | {"max_iter": best + 1}).fit(X_, y)
+    longer = plain_classifier(**settings | {"max_iter": best + 1}).fit(X_, y)
     assert_array_equal(long.predict_proba(X_), longer.predict_proba(X_))
 
 
@@ -298,7 +299,7 @@ def test_the_validation_score_is_that_of_prediction(batchnorm):
     X_, y = scale(X_[:199]), y[:199] / 50
     settings = SETTINGS | {"batchnorm": batchnorm, "early_stopping": True, "max_iter": 80}
     settings |= {"validation_fraction": 0.3, "n_iter_no_change": 20}
-    model = NormNetRegressor(**settings).fit(X_, y)
+    model = plain_regressor(**settings).fit(X_, y)
     held_out = ~training_rows(X_, y, **settings)
     assert held_out.sum() == 60
     score = model.score(X_[held_out], y[held_out])
@@ -312,7 +313,7 @@ def test_early_stopping_with_warm_start_keeps_the_best_of_both(batchnorm):
     # The second call does not come near the best score of the first.
     settings = SETTINGS | {"batchnorm": batchnorm, "early_stopping": True, "warm_start": True}
     settings |= {"max_iter": 40, "learning_rate_init": 0.01, "validation_fraction": 0.3}
-    model = NormNetRegressor(**settings).fit(X, Y)
+    model = plain_regressor(**settings).fit(X, Y)
     coefs, best = [W.copy() for W in model.coefs_], model.best_validation_score_
     model.set_params(learning_rate_init=10.0, max_iter=2).fit(X, Y)
     assert max(model.validation_scores_[-2:]) < best
@@ -328,7 +329,7 @@ def test_early_stopping_with_warm_start_keeps_the_best_of_both(batchnorm):
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_one_training_row(solver, batchnorm):
     settings = SETTINGS | {"batchnorm": batchnorm, "solver": solver, "batch_size": "auto"}
-    model = NormNetRegressor(**settings).fit(X[:1], Y[:1])
+    model = plain_regressor(**settings).fit(X[:1], Y[:1])
     assert np.isfinite(model.predict(X)).all()
     assert np.isfinite(model.loss_curve_).all()
     if solver != "lbfgs":
@@ -342,8 +343,8 @@ def test_one_training_row(solver, batchnorm):
 def test_a_last_batch_of_one_row_joins_the_one_before(batchnorm):
     # 101 rows: 100 and one over. Nothing is dropped, and it is not a batch of its own.
     settings = SETTINGS | {"batchnorm": batchnorm, "activation": "tanh", "shuffle": False}
-    model = NormNetRegressor(**settings | {"batch_size": 100}).fit(X, Y)
-    whole = NormNetRegressor(**settings | {"batch_size": 101}).fit(X, Y)
+    model = plain_regressor(**settings | {"batch_size": 100}).fit(X, Y)
+    whole = plain_regressor(**settings | {"batch_size": 101}).fit(X, Y)
     assert_array_equal(model.predict(X), whole.predict(X))
     assert model.t_ == 101 * model.n_iter_
     assert_settled(model, X)
@@ -351,8 +352,8 @@ def test_a_last_batch_of_one_row_joins_the_one_before(batchnorm):
 
 def test_without_batch_norm_a_batch_of_one_row_is_a_batch():
     settings = SETTINGS | {"batchnorm": False, "shuffle": False}
-    model = NormNetRegressor(**settings | {"batch_size": 100}).fit(X, Y)
-    whole = NormNetRegressor(**settings | {"batch_size": 101}).fit(X, Y)
+    model = plain_regressor(**settings | {"batch_size": 100}).fit(X, Y)
+    whole = plain_regressor(**settings | {"batch_size": 101}).fit(X, Y)
     assert np.abs(model.predict(X) - whole.predict(X)).max() > 1e-6
 
 
@@ -361,15 +362,15 @@ def test_batches_of_one_row_are_batches_of_two(batchnorm):
     # In one row there is nothing to normalise: the network would not see X at all.
     settings = SETTINGS | {"batchnorm": batchnorm, "max_iter": 20}
     with pytest.warns(UserWarning, match="Got `batch_size` 1 with batch norm"):
-        model = NormNetRegressor(**settings | {"batch_size": 1}).fit(X, Y)
-    two = NormNetRegressor(**settings | {"batch_size": 2}).fit(X, Y)
+        model = plain_regressor(**settings | {"batch_size": 1}).fit(X, Y)
+    two = plain_regressor(**settings | {"batch_size": 2}).fit(X, Y)
     assert_array_equal(model.predict(X), two.predict(X))
 
 
 @pytest.mark.parametrize("batchnorm", PLACES)
 def test_a_stream_of_single_rows_is_not_learned_from_in_silence(batchnorm):
     # The same in partial_fit, which may be given row after row. Either it learns or it warns.
-    model = NormNetRegressor(batchnorm=batchnorm, hidden_layer_sizes=(8, 5), random_state=0)
+    model = plain_regressor(batchnorm=batchnorm, hidden_layer_sizes=(8, 5), random_state=0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(5):
@@ -382,7 +383,7 @@ def test_a_stream_of_single_rows_is_not_learned_from_in_silence(batchnorm):
 def test_without_hidden_layers_there_is_nothing_to_normalise(batch_size):
     # So batchnorm=True is no reason to warn, or to put rows into other batches.
     settings = SETTINGS | {"hidden_layer_sizes": (), "batch_size": batch_size}
-    models = [NormNetRegressor(batchnorm=b, **settings).fit(X, Y) for b in (True, False)]
+    models = [plain_regressor(batchnorm=b, **settings).fit(X, Y) for b in (True, False)]
     assert_array_equal(models[0].predict(X), models[1].predict(X))
 
 
@@ -393,7 +394,7 @@ def test_inputs_that_do_not_vary(solver, batchnorm, dtype):
     settings = SETTINGS | {"batchnorm": batchnorm, "solver": solver}
     constant = X.astype(dtype)
     constant[:, 3] = 0.1
-    model = NormNetRegressor(**settings).fit(constant, Y)
+    model = plain_regressor(**settings).fit(constant, Y)
     assert np.isfinite(model.predict(constant)).all()
     constant[:] = 0.1
     model.fit(constant, Y)
@@ -405,12 +406,12 @@ def test_inputs_that_do_not_vary(solver, batchnorm, dtype):
 @pytest.mark.parametrize("batchnorm", PLACES)
 def test_a_dead_unit(batchnorm):
     # Zero weights: no unit of any layer varies.
-    model = NormNetRegressor(batchnorm=batchnorm, init="zeros", **SETTINGS).fit(X, Y)
+    model = plain_regressor(batchnorm=batchnorm, init="zeros", **SETTINGS).fit(X, Y)
     assert np.isfinite(model.predict(X)).all()
 
 
 def test_a_batch_of_rows_that_are_all_the_same():
-    model = NormNetRegressor(shuffle=False, **SETTINGS)
+    model = plain_regressor(shuffle=False, **SETTINGS)
     model.fit(np.r_[X[:1].repeat(20, axis=0), X], np.r_[Y[:1].repeat(20), Y])
     assert np.isfinite(model.predict(X)).all()
 
@@ -419,7 +420,7 @@ def test_batch_norm_takes_care_of_the_scale_of_the_inputs():
     # Shift and scale of the inputs go away in the first batch norm, as far as epsilon lets them.
     settings = SETTINGS | {"solver": "lbfgs", "alpha": 0, "init": start, "activation": "tanh"}
     X_, y = load_iris(return_X_y=True)
-    settings |= {"batchnorm_epsilon": 1e-12, "max_iter": 5}
-    one = NormNetClassifier(**settings).fit(scale(X_), y)
-    moved = NormNetClassifier(**settings).fit(scale(X_) + 100, y)
+    settings |= {"batchnorm": "before", "batchnorm_epsilon": 1e-12, "max_iter": 5}
+    one = plain_classifier(**settings).fit(scale(X_), y)
+    moved = plain_classifier(**settings).fit(scale(X_) + 100, y)
     assert_allclose(one.predict_proba(scale(X_)), moved.predict_proba(scale(X_) + 100), atol=1e-5)

@@ -46,4 +46,8 @@ def test_every_parameter_is_documented_in_the_order_of_the_signature(estimator):
 
 def test_the_shared_parameters_are_documented_alike():
     one, other = map(sections, BOTH)
-    assert {name: other[name].strip() for name in one} == {k: v.strip() for k, v in one.items()}
+    shared = [name for name in one if name in other]
+    assert len(shared) > 30
+    assert {name: one[name].strip() for name in shared} == {
+        name: other[name].strip() for name in shared
+    }

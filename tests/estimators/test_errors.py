@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from plain import plain_classifier, plain_regressor
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -17,7 +18,7 @@ X, Y = scale(X)[::3], Y[::3]
 BINARY = (Y > 0).astype(int)
 LABELS = np.c_[Y > 0, Y > 1].astype(int)
 
-PAIRS = [(NormNetClassifier, MLPClassifier), (NormNetRegressor, MLPRegressor)]
+PAIRS = [(plain_classifier, MLPClassifier), (plain_regressor, MLPRegressor)]
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 overflows = pytest.mark.filterwarnings(
@@ -27,16 +28,16 @@ overflows = pytest.mark.filterwarnings(
 
 def outcome(kind, call, **params):
     """Type and text of the error and the warnings, with the class's name left out."""
-    told = []
+    told, model = [], kind(random_state=0, **params)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's, on the way to infinity
         try:
-            call(kind(random_state=0, **params))
+            call(model)
         except Exception as error:
             told.append((type(error), str(error)))
     told += [(w.category, str(w.message)) for w in caught]
-    return [(category, text.replace(kind.__name__, "CLASS")) for category, text in told]
+    return [(category, text.replace(type(model).__name__, "CLASS")) for category, text in told]
 
 
 def assert_same_outcome(ours, mlp, call, **params):
@@ -59,11 +60,7 @@ def assert_same_outcome(ours, mlp, call, **params):
         {"hidden_layer_sizes": (5, 0)},
         {"hidden_layer_sizes": (5, -2)},
         {"hidden_layer_sizes": [0]},
-        {"solver": "newton"},
         {"alpha": -1},
-        {"batch_size": 0},
-        {"batch_size": "all"},
-        {"learning_rate": "slow"},
         {"learning_rate_init": 0},
         {"power_t": -1},
         {"max_iter": 0},
@@ -89,10 +86,11 @@ def test_invalid_parameters(ours, mlp, params):
     params = {"random_state": 0} | params
     results = []
     for kind in (ours, mlp):
+        model = kind(**params)
         with pytest.raises(ValueError, match="must be") as error:
-            kind(**params).fit(X, Y)
+            model.fit(X, Y)
         # The order of a set in a message is anyone's.
-        text = str(error.value).replace(kind.__name__, "CLASS")
+        text = str(error.value).replace(type(model).__name__, "CLASS")
         results.append((type(error.value), sorted(re.split(r"[\s{},]+", text))))
     assert results[0] == results[1]
 
@@ -154,13 +152,13 @@ BOTH = [
 def test_as_in_mlp_classifier(name):
     call, params = CALLS[name]
     # A few epochs: where that is too few, both say so.
-    assert_same_outcome(NormNetClassifier, MLPClassifier, call, **{"max_iter": 2} | params)
+    assert_same_outcome(plain_classifier, MLPClassifier, call, **{"max_iter": 2} | params)
 
 
 @pytest.mark.parametrize("name", BOTH)
 def test_as_in_mlp_regressor(name):
     call, params = CALLS[name]
-    assert_same_outcome(NormNetRegressor, MLPRegressor, call, **{"max_iter": 2} | params)
+    assert_same_outcome(plain_regressor, MLPRegressor, call, **{"max_iter": 2} | params)
 
 
 @pytest.mark.parametrize(("ours", "mlp"), PAIRS)
@@ -169,7 +167,7 @@ def test_partial_fit_with_early_stopping(ours, mlp):
 
 
 def test_partial_fit_with_lbfgs():
-    assert_same_outcome(NormNetClassifier, MLPClassifier, partial_fit, solver="lbfgs")
+    assert_same_outcome(plain_classifier, MLPClassifier, partial_fit, solver="lbfgs")
     for kind in (NormNetClassifier, NormNetRegressor):
         assert not hasattr(kind(solver="lbfgs"), "partial_fit")
         assert hasattr(kind(solver="sgd"), "partial_fit")
@@ -192,7 +190,7 @@ def test_lbfgs_that_does_not_converge(ours, mlp, params):
     assert told(ours) == told(mlp)
 
 
-@pytest.mark.parametrize("kind", [NormNetClassifier, NormNetRegressor])
+@pytest.mark.parametrize("kind", [plain_classifier, plain_regressor])
 def test_no_warning_when_training_stops_by_tol(kind):
     # warnings are errors here
     kind(tol=1.0, n_iter_no_change=1, max_iter=4).fit(X, Y)
@@ -245,7 +243,7 @@ def test_inputs_whose_squares_overflow(factor, dtype, batchnorm, solver):
 @pytest.mark.parametrize("batchnorm", [False, True])
 def test_a_loss_that_overflows(batchnorm, solver):
     # The weights may stay finite where the loss does not; that is no convergence.
-    model = NormNetRegressor(batchnorm=batchnorm, solver=solver, max_iter=5, random_state=0)
+    model = plain_regressor(batchnorm=batchnorm, solver=solver, max_iter=5, random_state=0)
     told = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -281,6 +279,12 @@ def test_predict_with_other_features():
 @pytest.mark.parametrize(
     ("params", "message"),
     [
+        ({"solver": "newton"}, "must be a str among .*Got 'newton' instead"),
+        ({"batch_size": 0}, r"must be .* an int in the range \[1, inf\). Got 0 instead"),
+        ({"batch_size": "all"}, "must be a str among .*Got 'all' instead"),
+        ({"learning_rate": "slow"}, "must be a str among .* or a callable. Got 'slow' instead"),
+        ({"weight_decay": -1}, r"must be a float in the range \[0.0, inf\). Got -1"),
+        ({"max_grad_norm": 0}, r"must be None or a float in the range \(0.0, inf\). Got 0"),
         ({"activation": "sigmoid"}, "must be a str among .* an instance of .* or an array-like"),
         ({"activation": np.tanh}, "must be a str among .*Got <ufunc 'tanh'> instead"),
         ({"activation": None}, "must be a str among .*Got None instead"),
@@ -288,10 +292,10 @@ def test_predict_with_other_features():
         ({"batchnorm": None}, "Got None instead"),
         ({"batchnorm_momentum": 1.0}, r"must be a float in the range \[0.0, 1.0\). Got 1.0"),
         ({"batchnorm_epsilon": 0}, r"must be a float in the range \(0.0, inf\). Got 0"),
-        ({"keep_prob": 0}, r"must be a float in the range \(0.0, 1.0\] or an array-like. Got 0"),
-        ({"keep_prob": 1.5}, r"must be a float in the range \(0.0, 1.0\] or .* Got 1.5"),
-        ({"keep_prob": "half"}, r"must be a float in the range \(0.0, 1.0\] or .* Got 'half'"),
-        ({"keep_prob": np.nan}, r"must be a float in the range \(0.0, 1.0\] or .* Got nan"),
+        ({"keep_prob": 0}, r"must be .* a float in the range \(0.0, 1.0\] or an array-like. Got 0"),
+        ({"keep_prob": 1.5}, r"must be .* a float in the range \(0.0, 1.0\] or .* Got 1.5"),
+        ({"keep_prob": "half"}, r"must be .* a float in the range \(0.0, 1.0\] or .* Got 'half'"),
+        ({"keep_prob": np.nan}, r"must be .* a float in the range \(0.0, 1.0\] or .* Got nan"),
         ({"input_keep_prob": 0.0}, r"must be a float in the range \(0.0, 1.0\]. Got 0.0"),
         ({"input_keep_prob": (0.5,)}, r"must be a float in the range \(0.0, 1.0\]. Got \(0.5,\)"),
         ({"init": "glorot"}, "must be a str among .* or a callable. Got 'glorot' instead"),
@@ -367,16 +371,16 @@ def test_lbfgs_with_dropout(params):
     with pytest.raises(
         ValueError, match=r"solver='lbfgs' does not support .*makes the loss random"
     ):
-        NormNetClassifier(solver="lbfgs", **params).fit(X, Y)
+        NormNetClassifier((9,), solver="lbfgs", **params).fit(X, Y)
 
 
 @quiet
 def test_lbfgs_with_a_keep_prob_that_keeps_all():
     for params in ({"keep_prob": 1}, {"keep_prob": (1.0,)}, {"input_keep_prob": 1}):
-        NormNetClassifier(solver="lbfgs", max_iter=2, **params).fit(X, Y)
+        NormNetClassifier((9,), solver="lbfgs", max_iter=2, **params).fit(X, Y)
 
 
-@pytest.mark.parametrize("keep_prob", [("a",), (), (0.5, 0.5), (None,)])
+@pytest.mark.parametrize("keep_prob", [("a",), (), (0.5, 0.5, 0.5), (None,)])
 def test_lbfgs_with_an_invalid_keep_prob(keep_prob):
     # The error is the same as for the other solvers.
     with pytest.raises(ValueError, match=r"'keep_prob' .* must be .*Got") as error:
@@ -413,7 +417,7 @@ def test_targets_outside_the_range_of_the_loss(loss):
 
 @pytest.mark.parametrize("y", [np.array(["a"] * 50), np.array(["b"] * 50, object)])
 def test_regression_targets_that_are_no_numbers(y):
-    with pytest.raises((TypeError, ValueError), match=r"could not convert|Cannot cast"):
+    with pytest.raises((TypeError, ValueError), match=r"could not convert|Cannot cast|ufunc"):
         NormNetRegressor().fit(X, y)
 
 
@@ -425,7 +429,7 @@ def test_regression_targets_that_are_no_numbers(y):
         ({"hidden_layer_sizes": 5}, "hidden_layer_sizes"),
         ({"hidden_layer_sizes": (4, 3, 2)}, "hidden_layer_sizes"),
         ({"batchnorm": False}, "batchnorm"),
-        ({"batchnorm": "after"}, "batchnorm"),
+        ({"batchnorm": "before"}, "batchnorm"),
         ({"dtype": "float32"}, "dtype. It was float64 and would be float32"),
     ],
     ids=str,

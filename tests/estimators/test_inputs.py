@@ -381,4 +381,5 @@ def test_kinds_of_several_regression_targets():
     expected = NormNetRegressor(**SETTINGS).fit(X, y)
     for given in (pd.DataFrame(y), pl.DataFrame(y, schema=["u", "v"]), y.tolist()):
         model = NormNetRegressor(**SETTINGS).fit(X, given)
-        assert_array_equal(model.predict(X), expected.predict(X))
+        # The mean of a table in another memory order differs by rounding.
+        assert_allclose(model.predict(X), expected.predict(X), rtol=1e-10)

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from plain import plain_classifier, plain_regressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 from sklearn.preprocessing import scale
-
-from sknormnet import NormNetClassifier, NormNetRegressor
 
 # tol is on the gradient, far below what can be reached: L-BFGS ends when the loss stands still.
 TO_THE_END = {
@@ -31,7 +30,7 @@ def test_logistic_regression(load, C, weighted):
     X, y = load(return_X_y=True)
     X, sample_weight = scale(X), weights_of(y) if weighted else None
     linear = LogisticRegression(C=C, tol=1e-10, max_iter=10_000).fit(X, y, sample_weight)
-    net = NormNetClassifier(alpha=1 / C, **TO_THE_END).fit(X, y, sample_weight)
+    net = plain_classifier(alpha=1 / C, **TO_THE_END).fit(X, y, sample_weight)
     assert_allclose(net.coefs_[0].T, linear.coef_, rtol=0, atol=1e-3)
     assert_allclose(net.predict_proba(X), linear.predict_proba(X), rtol=0, atol=1e-3)
 
@@ -45,7 +44,7 @@ def test_ridge(n_outputs, alpha, weighted):
     if n_outputs == 2:
         y = np.c_[y, np.sin(y)]
     linear = Ridge(alpha=alpha).fit(X, y, sample_weight)
-    net = NormNetRegressor(alpha=alpha, **TO_THE_END).fit(X, y, sample_weight)
+    net = plain_regressor(alpha=alpha, **TO_THE_END).fit(X, y, sample_weight)
     assert net.predict(X).shape == y.shape
     assert_allclose(net.predict(X), linear.predict(X), rtol=0, atol=1e-3)
 
@@ -58,7 +57,7 @@ def test_poisson_regressor(alpha, weighted):
     linear = PoissonRegressor(alpha=alpha, tol=1e-8, max_iter=10_000).fit(X, y, sample_weight)
     # PoissonRegressor's alpha stands next to a mean, ours is divided by the weight of all rows.
     total = len(y) if sample_weight is None else sample_weight.sum()
-    net = NormNetRegressor(loss="poisson", alpha=alpha * total, **TO_THE_END)
+    net = plain_regressor(loss="poisson", alpha=alpha * total, **TO_THE_END)
     net.fit(X, y, sample_weight)
     assert_allclose(net.predict(X), linear.predict(X), rtol=1e-3)
     assert_allclose(net.coefs_[0].ravel(), linear.coef_, rtol=0, atol=1e-3)

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from plain import plain_classifier, plain_regressor
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import scale
@@ -22,7 +23,7 @@ X, Y = scale(X[:90]), Y[:90] / 50
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)
 X_IRIS, Y_IRIS = scale(X_IRIS)[::3], Y_IRIS[::3]
 
-BASE = NormNetRegressor().get_params() | {
+BASE = plain_regressor().get_params() | {
     "hidden_layer_sizes": (8, 6),
     "batch_size": 16,
     "learning_rate_init": 0.01,
@@ -32,9 +33,13 @@ BASE = NormNetRegressor().get_params() | {
     "random_state": 0,
 }
 
-STOCHASTIC = {"solver": ("adam", "sgd")}
-ADAM, SGD, LBFGS = ({"solver": (solver,)} for solver in ("adam", "sgd", "lbfgs"))
-STALLS = STOCHASTIC | {"tol": (1e6,)}  # so that training stalls as soon as it may
+STOCHASTIC = {"solver": ("adam", "sgd", "adamw", "nadam", "rmsprop")}
+SGD, LBFGS, ADAMW = ({"solver": (solver,)} for solver in ("sgd", "lbfgs", "adamw"))
+ADAM = {"solver": ("adam", "adamw", "nadam")}
+SQUARES = {"solver": ("adam", "adamw", "nadam", "rmsprop")}
+# A plan for all epochs is not cut short by a stalled loss.
+UNPLANNED = {"learning_rate": ("constant", "invscaling", "adaptive")}
+STALLS = STOCHASTIC | UNPLANNED | {"tol": (1e6,)}  # so that training stalls as soon as it may
 
 # An option's name, a value that is not BASE's, and what other options must be for it to mean
 # anything at all.
@@ -44,42 +49,54 @@ OPTIONS = [
     ("activation", ("relu", "selu"), {}),
     ("solver", "sgd", {}),
     ("solver", "lbfgs", {}),
+    ("solver", "adamw", {"weight_decay": (1.0,)}),
+    ("solver", "nadam", {}),
+    ("solver", "rmsprop", {}),
     ("alpha", 3.0, {}),
+    ("weight_decay", 3.0, ADAMW),
     ("batch_size", 11, STOCHASTIC),
-    ("learning_rate", "invscaling", SGD),
-    ("learning_rate", "adaptive", STALLS | SGD),
+    ("batch_size", "scale", STOCHASTIC),
+    ("learning_rate", "invscaling", STOCHASTIC),
+    ("learning_rate", "adaptive", STOCHASTIC | {"tol": (1e6,)}),
+    ("learning_rate", "cosine", STOCHASTIC),
+    ("learning_rate", "onecycle", STOCHASTIC),
+    ("learning_rate", "warmup", STOCHASTIC),
     ("learning_rate_init", 0.02, STOCHASTIC),
-    ("power_t", 0.2, SGD | {"learning_rate": ("invscaling",)}),
+    ("power_t", 0.2, STOCHASTIC | {"learning_rate": ("invscaling",)}),
     ("max_iter", 5, {"tol": (0.0,), "max_fun": (15000,)}),  # those stop before
     ("shuffle", False, STOCHASTIC),
     ("random_state", 1, {}),
-    ("tol", 1e6, {}),
+    ("tol", 1e6, UNPLANNED),
     ("warm_start", True, {}),
     ("momentum", 0.5, SGD),
     ("nesterovs_momentum", False, SGD),
     ("early_stopping", True, STOCHASTIC),
     ("validation_fraction", 0.3, STOCHASTIC | {"early_stopping": (True,)}),
     ("beta_1", 0.5, ADAM),
-    ("beta_2", 0.9, ADAM),
-    ("epsilon", 0.1, ADAM),
+    ("beta_2", 0.9, SQUARES),
+    ("epsilon", 0.1, SQUARES),
     ("n_iter_no_change", 4, STALLS),
     ("max_fun", 2, LBFGS | {"tol": (0.0,)}),
+    ("max_grad_norm", 0.01, STOCHASTIC),
     ("batchnorm", False, {}),
-    ("batchnorm", "after", {}),
+    ("batchnorm", "before", {}),
     # The running average is for the validation score; after fit exact statistics replace it.
     (
         "batchnorm_momentum",
         0.2,
-        STOCHASTIC | {"early_stopping": (True,), "batchnorm": (True, "after")},
+        STOCHASTIC | {"early_stopping": (True,), "batchnorm": (True, "before")},
     ),
-    ("batchnorm_epsilon", 0.3, {"batchnorm": (True, "after")}),
+    ("batchnorm_epsilon", 0.3, {"batchnorm": (True, "before")}),
     ("keep_prob", 0.7, STOCHASTIC),
     ("keep_prob", (1.0, 0.6), STOCHASTIC),
     ("input_keep_prob", 0.8, STOCHASTIC),
     ("init", "orthogonal", {}),
     ("dtype", "float32", {}),
     ("loss", "poisson", {}),
+    ("standardize_target", True, {"loss": ("squared_error",)}),
 ]
+REGRESSION = {"loss", "standardize_target"}
+CLASSIFICATION = {"class_weight": {0: 3.0, 1: 1.0, 2: 1.0}, "label_smoothing": 0.2}
 
 
 def settings_of(option, other=(None, None, {})):
@@ -128,7 +145,7 @@ def test_the_table_is_complete():
     # verbose changes what is printed only; see below.
     names = {name for name, _, _ in OPTIONS} | {"verbose"}
     assert names == set(NormNetRegressor().get_params())
-    assert names - {"loss"} == set(NormNetClassifier().get_params())
+    assert names - REGRESSION | set(CLASSIFICATION) == set(NormNetClassifier().get_params())
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=name_of)
@@ -151,12 +168,18 @@ def test_few_pairs_exclude_each_other():
     assert len(excluded) < 0.04 * len(pairs), excluded
 
 
-@pytest.mark.parametrize("option", [o for o in OPTIONS if o[0] != "loss"], ids=name_of)
+@pytest.mark.parametrize(
+    "option",
+    [o for o in OPTIONS if o[0] not in REGRESSION]
+    + [(name, value, {}) for name, value in CLASSIFICATION.items()],
+    ids=name_of,
+)
 def test_an_option_matters_in_classification(option):
     name, value, _ = option
-    settings = {k: v for k, v in settings_of(option).items() if k != "loss"}
+    base = plain_classifier(**{k: v for k, v in BASE.items() if k not in REGRESSION}).get_params()
+    settings = base | {k: v for k, v in settings_of(option).items() if k in base}
     results = []
-    for x in (BASE[name], value):
+    for x in (base[name], value):
         model = NormNetClassifier(**settings | {name: x}).fit(X_IRIS, Y_IRIS)
         if name == "warm_start":
             model.fit(X_IRIS, Y_IRIS)
@@ -382,8 +405,9 @@ def test_beta_1_may_change_while_training_goes_on(beta_1):
     # Under a constant gradient Adam's step is the learning rate, whatever beta_1 is: the
     # average of equal gradients, which is what the optimiser has kept, does not depend on it.
     settings = {"hidden_layer_sizes": (), "learning_rate_init": 0.01, "random_state": 0}
-    model = NormNetRegressor(batchnorm=False, alpha=0, **settings)
-    x, y, weights = np.ones((10, 1)), np.full(10, 1e6), []
+    model = plain_regressor(batchnorm=False, alpha=0, **settings)
+    x, weights = np.resize([[1.0], [-1.0]], (10, 1)), []
+    y = 1e6 * x.ravel()
     for step in range(110):
         if step == 100:
             model.set_params(beta_1=beta_1)

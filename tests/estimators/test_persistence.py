@@ -8,11 +8,12 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from plain import plain_classifier, plain_regressor
 from sklearn.base import is_classifier
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import scale
 
-from sknormnet import Activation, NormNetClassifier, NormNetRegressor
+from sknormnet import Activation
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -66,7 +67,7 @@ def frozen(value):
 
 
 def fitted(kind, **settings):
-    return NormNetClassifier(**SETTINGS | KINDS[kind] | settings).fit(X, Y)
+    return plain_classifier(**SETTINGS | KINDS[kind] | settings).fit(X, Y)
 
 
 # ------------------------------------------------------------------------------ determinism
@@ -82,12 +83,12 @@ def test_the_same_random_state_is_the_same_fit(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_random_state_is_the_same_fit_in_regression(kind):
-    models = [NormNetRegressor(**SETTINGS | KINDS[kind]).fit(X_REG, Y_REG) for _ in range(2)]
+    models = [plain_regressor(**SETTINGS | KINDS[kind]).fit(X_REG, Y_REG) for _ in range(2)]
     assert state(models[0]) == state(models[1])
 
 
 def test_partial_fit_is_deterministic():
-    models = [NormNetClassifier(**SETTINGS | DROPOUT) for _ in range(2)]
+    models = [plain_classifier(**SETTINGS | DROPOUT) for _ in range(2)]
     for model in models:
         model.partial_fit(X, Y, classes=[0, 1, 2]).partial_fit(X[:20], Y[:20])
     assert state(models[0]) == state(models[1])
@@ -162,7 +163,7 @@ def test_training_goes_on_as_if_straight_through(kind, roundtrip, tmp_path):
 @pytest.mark.parametrize("roundtrip", ROUNDTRIPS.values(), ids=ROUNDTRIPS)
 @pytest.mark.parametrize("kind", INCREMENTAL)
 def test_partial_fits_go_on_as_if_straight_through(kind, roundtrip, tmp_path):
-    straight, saved = (NormNetClassifier(**SETTINGS | KINDS[kind]) for _ in range(2))
+    straight, saved = (plain_classifier(**SETTINGS | KINDS[kind]) for _ in range(2))
     for step in range(4):
         part = slice(10 * step, 10 * step + 20)
         saved = roundtrip(saved, tmp_path)
@@ -179,7 +180,7 @@ def test_warm_start_goes_on_as_if_straight_through(kind):
 
 
 def test_a_regressor_goes_on_as_if_straight_through():
-    straight, saved = (NormNetRegressor(**SETTINGS | DROPOUT).fit(X_REG, Y_REG) for _ in range(2))
+    straight, saved = (plain_regressor(**SETTINGS | DROPOUT).fit(X_REG, Y_REG) for _ in range(2))
     saved = pickle.loads(pickle.dumps(saved))
     for model in (straight, saved):
         model.partial_fit(X_REG, Y_REG).partial_fit(X_REG, Y_REG)
@@ -197,7 +198,7 @@ def swish_derivative(z, y, out):
 
 def test_objects_as_parameters_are_pickled():
     settings = SETTINGS | {"activation": Activation("swish", swish, swish_derivative)}
-    straight = NormNetClassifier(**settings).fit(X, Y)
+    straight = plain_classifier(**settings).fit(X, Y)
     saved = pickle.loads(pickle.dumps(straight))
     assert state(saved.partial_fit(X, Y)) == state(straight.partial_fit(X, Y))
 
@@ -220,7 +221,7 @@ def test_what_was_read_from_a_model_stays_as_it_was():
 
 def test_a_pickle_is_small():
     # Parameters and two moments; no folded weights, no gradient, no buffers, no data.
-    model = NormNetClassifier(hidden_layer_sizes=(500, 400), max_iter=2).fit(X, Y)
+    model = plain_classifier(hidden_layer_sizes=(500, 400), max_iter=2).fit(X, Y)
     n_bytes = 8 * sum(W.size for W in model.coefs_)
     assert len(pickle.dumps(model)) < 3.5 * n_bytes
 
@@ -259,7 +260,7 @@ def test_without_warm_start_fit_starts_anew():
 
 
 def test_partial_fit_goes_on():
-    model = NormNetClassifier(**SETTINGS)
+    model = plain_classifier(**SETTINGS)
     for step in range(1, 4):
         model.partial_fit(X, Y, classes=[0, 1, 2])
         assert len(model.loss_curve_) == step
@@ -271,8 +272,8 @@ def test_partial_fit_goes_on():
 def test_partial_fit_is_one_epoch_of_fit():
     # The streams of random numbers go on alike; no exact statistics after partial_fit, though.
     settings = SETTINGS | DROPOUT | {"max_iter": 4}
-    fit = NormNetClassifier(**settings).fit(X, Y)
-    parts = NormNetClassifier(**settings)
+    fit = plain_classifier(**settings).fit(X, Y)
+    parts = plain_classifier(**settings)
     for _ in range(4):
         parts.partial_fit(X, Y, classes=[0, 1, 2])
     assert parts.loss_curve_ == fit.loss_curve_
@@ -368,10 +369,10 @@ def test_a_failed_call_changes_nothing(call):
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_a_failed_first_call_leaves_the_model_unfitted(method):
-    model = NormNetClassifier(**SETTINGS)
+    model = plain_classifier(**SETTINGS)
     with pytest.raises(ValueError, match="contains NaN"):
         getattr(model, method)(NAN, Y, **{"classes": [0, 1]} if method == "partial_fit" else {})
-    assert vars(model) == vars(NormNetClassifier(**SETTINGS))
+    assert vars(model) == vars(plain_classifier(**SETTINGS))
     getattr(model, method)(X, Y, **{"classes": [0, 1, 2]} if method == "partial_fit" else {})
     assert_array_equal(model.classes_, [0, 1, 2])
 
@@ -417,7 +418,7 @@ def test_an_interrupt_while_training_keeps_what_was_learnt(at_call, early_stoppi
     def derivative(z, y, out):
         return np.subtract(1, y * y, out=out)
 
-    model = NormNetClassifier(
+    model = plain_classifier(
         **SETTINGS | {"activation": Activation("interrupted", interrupted, derivative)},
         early_stopping=early_stopping,
         batchnorm=batchnorm,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import plain_regressor
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import r2_score
@@ -21,7 +22,7 @@ SETTINGS |= {"batch_size": 15, "random_state": 0}
 
 @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
 def test_one_output(loss):
-    model = NormNetRegressor(loss, **SETTINGS).fit(X, Y)
+    model = plain_regressor(loss=loss, **SETTINGS).fit(X, Y)
     assert model.predict(X).shape == (150,)
     assert model.n_outputs_ == 1
     assert model.score(X, Y) == r2_score(Y, model.predict(X)) > 0.3
@@ -30,15 +31,17 @@ def test_one_output(loss):
 @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
 def test_a_column_vector_is_one_output(loss):
     with pytest.warns(DataConversionWarning):
-        model = NormNetRegressor(loss, **SETTINGS).fit(X, Y[:, None])
-    assert_array_equal(model.predict(X), NormNetRegressor(loss, **SETTINGS).fit(X, Y).predict(X))
+        model = plain_regressor(loss=loss, **SETTINGS).fit(X, Y[:, None])
+    assert_array_equal(
+        model.predict(X), plain_regressor(loss=loss, **SETTINGS).fit(X, Y).predict(X)
+    )
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_several_outputs(solver, loss):
     y = np.c_[Y, Y.max() - Y, np.ones(150)]
-    model = NormNetRegressor(loss, solver=solver, **SETTINGS).fit(X, y)
+    model = plain_regressor(loss=loss, solver=solver, **SETTINGS).fit(X, y)
     assert model.predict(X).shape == (150, 3)
     assert model.n_outputs_ == 3
     assert (r2_score(y[:, :2], model.predict(X)[:, :2], multioutput="raw_values") > 0.2).all()
@@ -49,8 +52,8 @@ def test_the_loss_is_the_sum_over_the_outputs():
     # Equal outputs, from the same weights: twice the loss of one of them.
     settings = SETTINGS | {"hidden_layer_sizes": (), "init": "zeros", "alpha": 0, "max_iter": 10}
     settings |= {"solver": "sgd", "shuffle": False}
-    one = NormNetRegressor(**settings).fit(X, Y)
-    two = NormNetRegressor(**settings).fit(X, np.c_[Y, Y])
+    one = plain_regressor(**settings).fit(X, Y)
+    two = plain_regressor(**settings).fit(X, np.c_[Y, Y])
     assert_allclose(two.predict(X), np.c_[one.predict(X), one.predict(X)], rtol=1e-10)
     assert_allclose(two.loss_curve_, 2 * np.array(one.loss_curve_), rtol=1e-10)
 
@@ -59,7 +62,7 @@ def test_the_loss_is_the_sum_over_the_outputs():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_poisson(dtype, solver):
     counts = np.random.RandomState(0).poisson(np.exp(X[:, 0]))
-    model = NormNetRegressor("poisson", solver=solver, **SETTINGS).fit(X.astype(dtype), counts)
+    model = plain_regressor(loss="poisson", solver=solver, **SETTINGS).fit(X.astype(dtype), counts)
     far = (100 * X).astype(dtype)
     with np.errstate(over="ignore", under="ignore"):
         assert (model.predict(X) > 0).all()
@@ -75,19 +78,19 @@ def test_poisson_loss_is_half_the_deviance():
 
     # A rate that moves nothing.
     settings = {"solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1, "batchnorm": False}
-    model = NormNetRegressor("poisson", alpha=0, random_state=0, **settings).fit(X, Y)
+    model = plain_regressor(loss="poisson", alpha=0, random_state=0, **settings).fit(X, Y)
     assert_allclose(model.loss_, mean_poisson_deviance(Y, model.predict(X)) / 2, rtol=1e-10)
 
 
 def test_squared_error_is_halved():
     settings = {"solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1, "batchnorm": False}
-    model = NormNetRegressor(alpha=0, random_state=0, **settings).fit(X, Y)
+    model = plain_regressor(alpha=0, random_state=0, **settings).fit(X, Y)
     assert_allclose(model.loss_, np.mean((Y - model.predict(X)) ** 2) / 2, rtol=1e-10)
     assert model.out_activation_ == "identity"
 
 
 def test_early_stopping_scores_r2():
-    model = NormNetRegressor(early_stopping=True, **SETTINGS).fit(X, np.c_[Y, -Y])
+    model = plain_regressor(early_stopping=True, **SETTINGS).fit(X, np.c_[Y, -Y])
     assert len(model.validation_scores_) == model.n_iter_
     assert model.best_validation_score_ == max(model.validation_scores_)
     assert 0 < model.best_validation_score_ < 1
@@ -96,7 +99,7 @@ def test_early_stopping_scores_r2():
 
 def test_a_constant_target():
     for y in (np.full(150, 3.0), np.zeros(150)):
-        model = NormNetRegressor(hidden_layer_sizes=10, solver="lbfgs", random_state=0).fit(X, y)
+        model = plain_regressor(hidden_layer_sizes=10, solver="lbfgs", random_state=0).fit(X, y)
         assert_allclose(model.predict(X), y, atol=0.05)
 
 

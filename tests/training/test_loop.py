@@ -128,29 +128,42 @@ def test_an_epoch_in_plain_formulas(alpha, weight):
     run.use(SGD(momentum=0.0), anew=True)
     samples = Samples(X, Y, weight=weight, dtype=np.float64)
     batches = partial(samples.batches, run.order, 4, min_batch_size=1, shuffle=False)
-    todays = iter(rates)
-    found = epochs(run, SquaredError(), batches, alpha=alpha, rate=lambda: next(todays))
+    steps = []
+
+    def rate(seen):
+        steps.append(seen)
+        return rates[seen // 10]
+
+    found = epochs(run, SquaredError(), batches, alpha=alpha, rate=rate)
     assert_allclose([next(found), next(found)], expected, rtol=1e-12)
     assert_allclose(p.W, W, rtol=1e-12)
     assert_allclose(p.b, b, rtol=1e-12)
     assert run.samples == 20
+    assert steps == [0, 4, 8, 10, 14, 18]
 
 
-def test_the_rate_is_asked_for_once_an_epoch_and_knows_the_samples_so_far():
-    run = run_of(linear())
-    run.use(SGD(), anew=True)
-    batches = partial(
-        Samples(X, Y, dtype=np.float64).batches, run.order, 3, min_batch_size=1, shuffle=True
-    )
-    asked = []
-
-    def rate():
-        asked.append(run.samples)
-        return 0.01
-
-    assert len(list(islice(epochs(run, SquaredError(), batches, alpha=0.0, rate=rate), 3))) == 3
-    assert asked == [0, 10, 20]
-    assert run.samples == 30
+@pytest.mark.parametrize(("max_norm", "factor"), [(None, 1.0), (1e-3, 1e-3), (1e9, 1.0)])
+def test_clipping_shortens_a_long_gradient(max_norm, factor):
+    # One step of plain descent is the gradient itself; alpha's part is not clipped.
+    ways = []
+    for clip in (None, max_norm):
+        network = linear()
+        before = network.parameters.copy()
+        run = run_of(network)
+        run.use(SGD(momentum=0.0), anew=True)
+        batches = partial(
+            Samples(X, Y, dtype=np.float64).batches, run.order, 10, min_batch_size=1, shuffle=False
+        )
+        next(
+            epochs(
+                run, SquaredError(), batches, alpha=0.0, rate=lambda seen: 1.0, max_grad_norm=clip
+            )
+        )
+        ways.append(network.parameters - before)
+    length = np.linalg.norm(ways[0])
+    assert 1e-3 < length < 1e9
+    expected = ways[0] if factor == 1.0 else ways[0] * factor / length
+    assert_allclose(ways[1], expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("optimizer", [SGD(), Adam()])
@@ -160,7 +173,7 @@ def test_epochs_lower_the_loss(optimizer, dtype):
     run.use(optimizer, anew=True)
     samples = Samples(X, X[:, :3] + 1, dtype=dtype)
     batches = partial(samples.batches, run.order, 5, min_batch_size=2, shuffle=True)
-    steps = epochs(run, SquaredError(), batches, alpha=0.0, rate=lambda: 0.02)
+    steps = epochs(run, SquaredError(), batches, alpha=0.0, rate=lambda seen: 0.02)
     losses = list(islice(steps, 150))
     assert np.mean(losses[-10:]) < 0.2 * losses[0]
     assert run.network.parameters.dtype == dtype
@@ -175,7 +188,7 @@ def test_epochs_started_again_are_one_run():
         samples = Samples(X, Y, dtype=np.float64)
         batches = partial(samples.batches, run.order, 4, min_batch_size=2, shuffle=True)
         for _ in range(n_generators):
-            steps = epochs(run, SquaredError(), batches, alpha=0.1, rate=lambda: 0.01)
+            steps = epochs(run, SquaredError(), batches, alpha=0.1, rate=lambda seen: 0.01)
             assert len(list(islice(steps, n_epochs))) == n_epochs
             run.use(Adam(), anew=False)
         networks.append(run.network)

@@ -8,14 +8,17 @@ from sknormnet.training.schedules import (
     SCHEDULES,
     Adaptive,
     Constant,
+    Cosine,
+    Custom,
     InverseScaling,
+    OneCycle,
     Schedule,
+    WarmUp,
 )
 
 
 def test_the_table():
-    assert SCHEDULES == {"constant": Constant, "invscaling": InverseScaling, "adaptive": Adaptive}
-    assert set(SCHEDULES.values()) == set(Schedule.__subclasses__())
+    assert {*SCHEDULES.values(), Custom} == set(Schedule.__subclasses__())
 
 
 @pytest.mark.parametrize(
@@ -35,13 +38,37 @@ def test_the_table():
     ],
 )
 def test_factor(schedule, samples, stalls, factor):
-    assert_allclose(schedule.factor(samples, stalls), factor, rtol=1e-15)
+    assert_allclose(schedule.factor(0.7, samples, stalls), factor, rtol=1e-15)
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [
+        (Cosine(), {0: 1, 1 / 3: 3 / 4, 1 / 2: 1 / 2, 2 / 3: 1 / 4, 1: 0}),
+        (OneCycle(), {0: 0, 0.1: 1 / 4, 0.15: 1 / 2, 0.3: 1, 0.65: 1 / 2, 1: 0}),
+        (WarmUp(), {0: 0, 0.05: 1 / 2, 0.1: 1, 0.5: 1, 1: 1}),
+        (Custom(lambda progress: 1 - progress**2), {0: 1, 0.5: 3 / 4, 1: 0}),
+    ],
+    ids=["cosine", "onecycle", "warmup", "custom"],
+)
+def test_a_plan_follows_progress_alone(schedule, factors):
+    assert schedule.planned
+    for progress, factor in factors.items():
+        assert_allclose(schedule.factor(progress, 10_000, 3), factor, atol=1e-15)
+
+
+def test_what_is_planned():
+    assert [name for name, kind in SCHEDULES.items() if kind.planned] == [
+        "cosine",
+        "onecycle",
+        "warmup",
+    ]
+
+
+@pytest.mark.parametrize("name", ["constant", "invscaling", "adaptive"])
 def test_starts_at_the_initial_rate_and_never_grows(name):
     schedule = SCHEDULES[name]()
-    factors = [schedule.factor(100 * k, k) for k in range(20)]
+    factors = [schedule.factor(k / 20, 100 * k, k) for k in range(20)]
     assert factors[0] == 1
     assert all(later <= earlier for earlier, later in pairwise(factors))
     assert min(factors) > 0

@@ -1,0 +1,152 @@
+"""Accuracy of default settings, side by side, over the data sets of a folder.
+
+``python -m benchmarks.accuracy DIR`` reads every ``NAME.npz`` in DIR: arrays ``X`` of shape
+(n_rows, n_features), numbers without gaps, and ``y``, whole numbers for classification or
+floats for regression. Each model is fitted to the same 75 % of the rows, on one thread. A
+line of JSON is appended for each run; models, seeds and sets that have one are not run again.
+"""
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import log_loss, r2_score, roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, label_binarize
+from threadpoolctl import threadpool_limits
+
+from benchmarks.timing import table
+from sknormnet import NormNetClassifier, NormNetRegressor
+
+BASELINE = "MLP"
+# A ratio to a result of nothing at all says nothing: results count as no better than these.
+METRICS = {"error": 1e-3, "log loss": 1e-3, "1 - AUC": 1e-4, "nRMSE": 1e-3, "fit seconds": 1e-3}
+
+
+def _scaled(model):
+    return make_pipeline(StandardScaler(), model)
+
+
+def _standardised(model):
+    return TransformedTargetRegressor(model, transformer=StandardScaler())
+
+
+def _realmlp(classification: bool, seed: int):
+    from pytabkit import RealMLP_TD_S_Classifier, RealMLP_TD_S_Regressor  # pip install pytabkit
+
+    kind = RealMLP_TD_S_Classifier if classification else RealMLP_TD_S_Regressor
+    return kind(device="cpu", n_threads=1, random_state=seed)
+
+
+# Name -> (is it classification?, seed) -> estimator, all with their defaults.
+MODELS = {
+    "MLP": lambda c, seed: (
+        _scaled(MLPClassifier(random_state=seed))
+        if c
+        else _standardised(_scaled(MLPRegressor(random_state=seed)))
+    ),
+    "NormNet": lambda c, seed: _scaled(
+        (NormNetClassifier if c else NormNetRegressor)(random_state=seed)
+    ),
+    "HistGradientBoosting": lambda c, seed: (
+        HistGradientBoostingClassifier if c else HistGradientBoostingRegressor
+    )(random_state=seed),
+    "linear": lambda c, seed: _scaled(
+        LogisticRegression(max_iter=1000) if c else RidgeCV(np.logspace(-3, 3, 13))
+    ),
+    "RealMLP_TD_S": _realmlp,
+}
+
+
+def measure(path: Path, model: str, seed: int) -> dict:
+    """Fit a model to one split of a data set and score it on the rest."""
+    with np.load(path) as data:
+        X, y = data["X"], data["y"]
+    classification = y.dtype.kind in "iub"
+    X, X_test, y, y_test = train_test_split(
+        X, y, test_size=0.25, random_state=seed, stratify=y if classification else None
+    )
+    estimator = MODELS[model](classification, seed)
+    start = time.perf_counter()
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator.fit(X, y)
+    seconds = time.perf_counter() - start
+    if classification:
+        scores = _scores(estimator.classes_, y_test, estimator.predict_proba(X_test))
+    else:
+        r2 = r2_score(y_test, np.ravel(estimator.predict(X_test)))
+        scores = {"nRMSE": float(np.sqrt(1 - r2))}
+    return {"set": path.stem, "model": model, "seed": seed, **scores, "fit seconds": seconds}
+
+
+def _scores(classes, y, p) -> dict[str, float]:
+    p = p.astype(np.float64)
+    p /= p.sum(axis=1, keepdims=True)
+    truth = label_binarize(y, classes=classes)
+    return {
+        "error": float(np.mean(classes[p.argmax(axis=1)] != y)),
+        "log loss": float(log_loss(y, p, labels=classes)),
+        "1 - AUC": float(1 - roc_auc_score(truth, p[:, 1] if len(classes) == 2 else p)),
+    }
+
+
+def compare(runs: list[dict]) -> str:
+    """Geometric means of the ratios to the baseline, and the share of sets where it is beaten.
+
+    The ratios of a set's seeds are averaged first, so that each set counts alike.
+    """
+    found = {(run["model"], run["set"], run["seed"]): run for run in runs}
+    models = [name for name in MODELS if name != BASELINE and any(r["model"] == name for r in runs)]
+    rows: dict[str, list[object]] = {}
+    for model in models:
+        cells: list[object] = []
+        for metric, least in METRICS.items():
+            logs: dict[str, list[float]] = {}
+            for (name, data, seed), run in found.items():
+                theirs = found.get((BASELINE, data, seed), {})
+                if name == model and metric in run and metric in theirs:
+                    ratio = max(run[metric], least) / max(theirs[metric], least)
+                    logs.setdefault(data, []).append(np.log(ratio))
+            means = np.array([np.mean(x) for x in logs.values()])
+            cells.append(f"{np.exp(means.mean()):.3f} ({(means < 0).mean():.0%})" if logs else None)
+        rows[model] = cells
+    title = f"Ratios to {BASELINE}, geometric means; lower is better (share of sets below 1)"
+    return table(title, [*METRICS], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--models", nargs="+", choices=[*MODELS], default=[*MODELS][:-1])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--results", type=Path, default=Path("accuracy-results.jsonl"))
+    arguments = parser.parse_args()
+    paths = sorted(arguments.folder.glob("*.npz"))
+    if not paths:
+        parser.error(f"DIR must hold files NAME.npz. Got {arguments.folder} instead.")
+    lines = arguments.results.read_text().splitlines() if arguments.results.exists() else []
+    runs = [json.loads(line) for line in lines]
+    done = {(run["set"], run["model"], run["seed"]) for run in runs}
+    for path in paths:
+        for seed in arguments.seeds:
+            for model in dict.fromkeys([BASELINE, *arguments.models]):
+                if (path.stem, model, seed) in done:
+                    continue
+                runs.append(measure(path, model, seed))
+                with arguments.results.open("a") as file:
+                    file.write(json.dumps(runs[-1]) + "\n")
+    sets, seeds = {path.stem for path in paths}, set(arguments.seeds)
+    print(compare([run for run in runs if run["set"] in sets and run["seed"] in seeds]))
+
+
+if __name__ == "__main__":
+    main()
