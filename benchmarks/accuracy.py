@@ -64,6 +64,37 @@ MODELS = {
     ),
     "RealMLP_TD_S": _realmlp,
 }
+DEFAULT = ("MLP", "NormNet", "HistGradientBoosting", "linear")
+
+
+# Where our defaults are not scikit-learn's: what becomes of the result with one undone.
+UNDONE = {
+    "hidden_layer_sizes": (100,),
+    "batchnorm": False,
+    "keep_prob": 1.0,
+    "init": "xavier_uniform",
+    "solver": "adam",
+    "beta_2": 0.999,
+    "learning_rate": "constant",
+    "learning_rate_init": 0.001,
+    "max_iter": 200,
+    "batch_size": "auto",
+    "label_smoothing": 0.0,
+    "standardize_target": False,
+}
+
+
+def _undone(name: str, value: object):
+    def build(classification: bool, seed: int):
+        kind = NormNetClassifier if classification else NormNetRegressor
+        known = name in kind().get_params()
+        return _scaled(kind(random_state=seed, **({name: value} if known else {})))
+
+    return build
+
+
+ABLATIONS = {f"{name}={value!r}": _undone(name, value) for name, value in UNDONE.items()}
+MODELS |= ABLATIONS
 
 
 def measure(path: Path, model: str, seed: int) -> dict:
@@ -126,7 +157,8 @@ def compare(runs: list[dict]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--models", nargs="+", choices=[*MODELS], default=[*MODELS][:-1])
+    parser.add_argument("--models", nargs="+", choices=[*MODELS], default=DEFAULT)
+    parser.add_argument("--ablate", action="store_true", help="undo each of our defaults as well")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--results", type=Path, default=Path("accuracy-results.jsonl"))
     arguments = parser.parse_args()
@@ -134,16 +166,20 @@ def main() -> None:
     if not paths:
         parser.error(f"DIR must hold files NAME.npz. Got {arguments.folder} instead.")
     lines = arguments.results.read_text().splitlines() if arguments.results.exists() else []
+    chosen = [BASELINE, *arguments.models, *(ABLATIONS if arguments.ablate else ())]
+    models = dict.fromkeys(chosen)
     runs = [json.loads(line) for line in lines]
     done = {(run["set"], run["model"], run["seed"]) for run in runs}
     for path in paths:
         for seed in arguments.seeds:
-            for model in dict.fromkeys([BASELINE, *arguments.models]):
+            for model in models:
                 if (path.stem, model, seed) in done:
                     continue
                 runs.append(measure(path, model, seed))
                 with arguments.results.open("a") as file:
                     file.write(json.dumps(runs[-1]) + "\n")
+    # What has been run before but not asked for now stays out of the table.
+    runs = [run for run in runs if run["model"] in models]
     sets, seeds = {path.stem for path in paths}, set(arguments.seeds)
     print(compare([run for run in runs if run["set"] in sets and run["seed"] in seeds]))
 

@@ -26,8 +26,7 @@ def main():
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, test_size=0.25, stratify=y, random_state=0
     )
-    # max_iter is far above what these fits take, so each ends by the stopping rule.
-    net = NormNetClassifier((64, 32), batch_size=32, max_iter=500, random_state=0)
+    net = NormNetClassifier((64, 32), random_state=0)
     search = GridSearchCV(
         Pipeline([("scale", StandardScaler()), ("net", net)]),
         GRID,

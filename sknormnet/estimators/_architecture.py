@@ -8,7 +8,7 @@ from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.network import Network, mlp
 
-FEW_ROWS = 200  # below, keep_prob="auto" drops none
+FEW_ROWS = 100  # below, keep_prob="auto" drops none
 OUTPUT = ACTIVATIONS["identity"]  # what stands behind the last weights, for init="auto"
 
 
@@ -31,7 +31,7 @@ def build_network(estimator, n_inputs: int, n_outputs: int, dtype, *, n_rows: fl
     keep_probs = _per_layer(estimator, "keep_prob", len(hidden))
     if isinstance(estimator.keep_prob, str):
         few = n_rows < FEW_ROWS or estimator.solver == "lbfgs"
-        keep_probs = [1.0 if few else 0.9] * len(hidden)
+        keep_probs = [1.0 if few else 0.8] * len(hidden)
     for keep_prob in keep_probs:
         if not (isinstance(keep_prob, Real) and 0 < float(keep_prob) <= 1):
             raise ValueError(

@@ -78,7 +78,7 @@ class BaseNormNet(BaseEstimator, ABC):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100, 100),
+        hidden_layer_sizes=(128, 128),
         activation="relu",
         *,
         solver="adamw",

@@ -7,7 +7,6 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
@@ -31,7 +30,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or array-like of int of shape (n_hidden_layers,), default=(100, 100)
+    hidden_layer_sizes : int or array-like of int of shape (n_hidden_layers,), default=(128, 128)
         Number of units in each hidden layer. An empty one makes the model linear.
 
     activation : str, Activation, or array-like of these, default='relu'
@@ -170,7 +169,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     keep_prob : float, 'auto', or array-like of shape (n_hidden_layers,), default='auto'
         Probability to keep a hidden unit in a training step, in (0, 1], for all hidden
-        layers or for each [2]_. 'auto' is 0.9, but 1.0 for fewer than 200 rows in `fit` and
+        layers or for each [2]_. 'auto' is 0.8, but 1.0 for fewer than 100 rows in `fit` and
         for 'lbfgs'. Those kept are divided by it, so that prediction, which
         keeps all, needs no correction (inverted dropout).
 
@@ -307,7 +306,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100, 100),
+        hidden_layer_sizes=(128, 128),
         activation="relu",
         *,
         solver="adamw",
@@ -522,7 +521,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             sums = np.bincount(codes, weight)
             of_class = weight.sum() / (np.count_nonzero(sums) * np.where(sums, sums, 1))
         else:
-            of_class = compute_class_weight(self.class_weight, classes=classes, y=y)
+            of_class = np.array([self.class_weight.get(x, 1.0) for x in classes.tolist()], float)
         return weight * of_class[codes]
 
     def _encode_target(self, y, weight, rows, *, going_on, incremental):
@@ -535,6 +534,13 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         if multilabel:
             y = y.toarray() if issparse(y) else y
             return BinaryLogLoss(self.label_smoothing), y.astype(bool), y.shape[1]
+        if isinstance(self.class_weight, dict):
+            weighed = {label for label, x in self.class_weight.items() if x}
+            if unknown := weighed - {*self.classes_.tolist()}:
+                raise ValueError(
+                    "The keys of class_weight must be among the classes,"
+                    f" {self.classes_.tolist()}. Got {sorted(unknown, key=str)} instead."
+                )
         # A row of weight 0 may have a class of its own: it gets a number that is not used.
         last = len(self.classes_) - 1
         codes = np.searchsorted(self.classes_, y)

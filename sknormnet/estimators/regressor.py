@@ -29,7 +29,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         - 'poisson', half the Poisson deviance, ``y log(y / prediction) - y + prediction``,
           where the prediction is the exponential of the raw one; for y >= 0
 
-    hidden_layer_sizes : int or array-like of int of shape (n_hidden_layers,), default=(100, 100)
+    hidden_layer_sizes : int or array-like of int of shape (n_hidden_layers,), default=(128, 128)
         Number of units in each hidden layer. An empty one makes the model linear.
 
     activation : str, Activation, or array-like of these, default='relu'
@@ -168,7 +168,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
 
     keep_prob : float, 'auto', or array-like of shape (n_hidden_layers,), default='auto'
         Probability to keep a hidden unit in a training step, in (0, 1], for all hidden
-        layers or for each [2]_. 'auto' is 0.9, but 1.0 for fewer than 200 rows in `fit` and
+        layers or for each [2]_. 'auto' is 0.8, but 1.0 for fewer than 100 rows in `fit` and
         for 'lbfgs'. Those kept are divided by it, so that prediction, which
         keeps all, needs no correction (inverted dropout).
 
@@ -296,7 +296,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     def __init__(
         self,
         loss="squared_error",
-        hidden_layer_sizes=(100, 100),
+        hidden_layer_sizes=(128, 128),
         activation="relu",
         *,
         solver="adamw",

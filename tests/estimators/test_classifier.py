@@ -170,3 +170,75 @@ def test_learns_digits(batchnorm, keep_prob):
         (50,), batchnorm=batchnorm, keep_prob=keep_prob, max_iter=15, batch_size=50, random_state=0
     ).fit(x[:1000], y[:1000])
     assert model.score(x[1000:], y[1000:]) > 0.87
+
+
+# ----------------------------------------------------------------- class weights, smoothing
+
+NAMES = np.array(["a", "b", "c"])[Y]
+UNEVEN = np.r_[:30, 50:65]  # few of the last class
+WEIGHT = np.random.default_rng(0).uniform(0.5, 2, len(UNEVEN))
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+def test_class_weight_multiplies_sample_weight(weight):
+    X_, y = X[UNEVEN], NAMES[UNEVEN]
+    model = NormNetClassifier(**SETTINGS, class_weight={"a": 2.0, "c": 0.5})
+    model.fit(X_, y, weight)
+    by_hand = np.select([y == "a", y == "c"], [2.0, 0.5], 1.0) * (1 if weight is None else weight)
+    expected = NormNetClassifier(**SETTINGS).fit(X_, y, by_hand)
+    assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+def test_balanced_classes_weigh_the_same(weight):
+    X_, y = X[UNEVEN], NAMES[UNEVEN]
+    model = NormNetClassifier(**SETTINGS, class_weight="balanced").fit(X_, y, weight)
+    w = np.ones(len(y)) if weight is None else weight
+    by_hand = w * (w.sum() / 3 / np.array([w[y == label].sum() for label in y]))
+    sums = [by_hand[y == label].sum() for label in "abc"]
+    assert_allclose(sums, sums[0])
+    expected = NormNetClassifier(**SETTINGS).fit(X_, y, by_hand)
+    assert_allclose(model.predict_proba(X), expected.predict_proba(X), atol=1e-9)
+
+
+def test_a_class_of_weight_0_is_left_out():
+    model = NormNetClassifier(**SETTINGS, class_weight={"a": 0}).fit(X, NAMES)
+    assert model.classes_.tolist() == ["b", "c"]
+    balanced = NormNetClassifier(**SETTINGS, class_weight="balanced")
+    balanced.fit(X, NAMES, (NAMES != "a").astype(float))
+    assert balanced.classes_.tolist() == ["b", "c"]
+
+
+def test_class_weights_in_parts():
+    model = NormNetClassifier(**SETTINGS, class_weight={"c": 3.0})
+    model.partial_fit(X[:40], NAMES[:40], classes=["a", "b", "c"]).partial_fit(X[40:], NAMES[40:])
+    expected, weight = NormNetClassifier(**SETTINGS), np.where(NAMES == "c", 3.0, 1.0)
+    expected.partial_fit(X[:40], NAMES[:40], weight[:40], classes=["a", "b", "c"])
+    expected.partial_fit(X[40:], NAMES[40:], weight[40:])
+    assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+    with pytest.raises(ValueError, match="class_weight='balanced' is not supported by partial_fit"):
+        model.set_params(class_weight="balanced").partial_fit(X, NAMES)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 2.0}])
+def test_class_weight_is_for_single_labels(class_weight):
+    with pytest.raises(ValueError, match="class_weight is not supported for multilabel targets"):
+        NormNetClassifier(class_weight=class_weight).fit(X, LABELS)
+
+
+def test_class_weights_of_labels_that_are_not_there():
+    with pytest.raises(ValueError, match=r"class_weight must be among .*'b'.* Got \['z'\]"):
+        NormNetClassifier(class_weight={"z": 2.0}).fit(X, NAMES)
+
+
+@pytest.mark.parametrize("y", [Y, BINARY, LABELS])
+def test_label_smoothing_limits_confidence(y):
+    # Trained long enough, a network knows its targets; smoothed, no more than they say.
+    settings = SETTINGS | {"max_iter": 300, "keep_prob": 1.0, "weight_decay": 0.0}
+    sharp = NormNetClassifier(**settings | {"label_smoothing": 0.0}).fit(X, y).predict_proba(X)
+    smooth = NormNetClassifier(**settings | {"label_smoothing": 0.3}).fit(X, y).predict_proba(X)
+    most = 1 - 0.3 * (2 / 3 if y is Y else 1 / 2)
+    assert np.quantile(np.maximum(sharp, 1 - sharp), 0.5) > 0.99
+    highest = np.maximum(smooth, 1 - smooth) if y is LABELS else smooth.max(axis=1)
+    confidence = np.quantile(highest, 0.5)
+    assert most - 0.08 < confidence < most + 0.08

@@ -392,9 +392,9 @@ def test_lbfgs_with_an_invalid_keep_prob(keep_prob):
 @pytest.mark.parametrize(
     ("init", "message"),
     [
-        (lambda fan_in, fan_out, rng: np.zeros(3), r"shape \(4, 100\).* Got .*\(3,\)"),
-        (lambda fan_in, fan_out, rng: np.zeros((fan_out, fan_in)), r"shape \(4, 100\).*\(100, 4\)"),
-        (lambda fan_in, fan_out, rng: None, r"shape \(4, 100\).* Got .*(\(\)|None)"),
+        (lambda fan_in, fan_out, rng: np.zeros(3), r"shape \(4, 128\).* Got .*\(3,\)"),
+        (lambda fan_in, fan_out, rng: np.zeros((fan_out, fan_in)), r"shape \(4, 128\).*\(128, 4\)"),
+        (lambda fan_in, fan_out, rng: None, r"shape \(4, 128\).* Got .*(\(\)|None)"),
         (lambda fan_in, fan_out, rng: np.full((fan_in, fan_out), np.nan), "finite.*Got.*(nan|not)"),
         (lambda fan_in, fan_out, rng: np.full((fan_in, fan_out), np.inf), "finite.*Got.*(inf|not)"),
         (lambda fan_in, fan_out, rng: [["a"] * fan_out] * fan_in, "init must return .*array"),

@@ -106,3 +106,61 @@ def test_a_constant_target():
 def test_loss_is_the_first_parameter():
     assert NormNetRegressor("poisson", (5,), "tanh").get_params()["loss"] == "poisson"
     assert NormNetRegressor("poisson", (5,), "tanh").hidden_layer_sizes == (5,)
+
+
+# --------------------------------------------------------------------- standardised targets
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("shift", "factor"), [(0.0, 1e6), (1e4, 1.0), (-3e5, 1e-3), (0, 1e200)])
+def test_the_scale_of_the_target_does_not_matter(shift, factor, dtype):
+    if dtype == np.float32 and factor == 1e200:
+        pytest.skip("beyond float32")
+    here = NormNetRegressor(**SETTINGS).fit(X.astype(dtype), Y)
+    there = NormNetRegressor(**SETTINGS).fit(X.astype(dtype), shift + factor * Y)
+    tolerance = 1e-6 if dtype == np.float64 else 1e-2
+    # What the shift leaves of the target's digits is all that can be compared.
+    tolerance *= 1 + abs(shift) / factor / (1e6 if dtype == np.float64 else 1e4)
+    found = (there.predict(X).astype(np.float64) - shift) / factor
+    assert_allclose(found, here.predict(X), rtol=0, atol=tolerance)
+    assert_allclose(there.loss_curve_, here.loss_curve_, rtol=tolerance)
+
+
+def test_standardising_is_by_output_and_weighted():
+    y, weight = np.c_[Y, 100 - 30 * Y**2], np.random.default_rng(0).integers(0, 4, len(Y))
+    model = NormNetRegressor(**SETTINGS).fit(X, y, weight)
+    mean = np.average(y, axis=0, weights=weight)
+    spread = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight))
+    raw = NormNetRegressor(**SETTINGS, standardize_target=False)
+    raw.fit(X, (y - mean) / spread, weight)
+    assert_allclose(model.predict(X), raw.predict(X) * spread + mean, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, 0.1, -1e6])
+def test_a_constant_target_has_no_scale(value):
+    model = NormNetRegressor(**SETTINGS).fit(X, np.full(len(X), value))
+    assert_allclose(model.predict(X), value, rtol=1e-9, atol=0.5)
+
+
+def test_going_on_keeps_the_scale_of_the_first_call():
+    model = NormNetRegressor(**SETTINGS).partial_fit(X[:75], Y[:75])
+    raw = NormNetRegressor(**SETTINGS, standardize_target=False)
+    mean, spread = Y[:75].mean(), Y[:75].std()
+    raw.partial_fit(X[:75], (Y[:75] - mean) / spread)
+    for _ in range(3):
+        model.partial_fit(X[75:], 5 * Y[75:])
+        raw.partial_fit(X[75:], (5 * Y[75:] - mean) / spread)
+    assert_allclose(model.predict(X), raw.predict(X) * spread + mean, rtol=1e-8)
+    # A new fit measures anew.
+    again = model.fit(X, Y).predict(X)
+    assert_array_equal(again, NormNetRegressor(**SETTINGS).fit(X, Y).predict(X))
+
+
+def test_counts_are_not_standardised():
+    settings = SETTINGS | {"loss": "poisson"}
+    counts = np.round(20 * Y)
+    one, other = (
+        NormNetRegressor(**settings, standardize_target=x).fit(X, counts) for x in (True, False)
+    )
+    assert_array_equal(one.predict(X), other.predict(X))
+    assert (one.predict(X) > 0).all()

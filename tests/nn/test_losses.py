@@ -206,3 +206,76 @@ def test_pickles(name, loss):
     value = loss.value_and_gradient(y, raw, weight)
     assert again.value_and_gradient(y, raw_again, weight) == value
     assert_array_equal(raw_again, raw)
+
+
+# ------------------------------------------------------------------- smoothing and the start
+
+SMOOTHED = {
+    "binary": BinaryLogLoss(label_smoothing=0.2),
+    "multiclass": MulticlassLogLoss(label_smoothing=0.2),
+}
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])  # with and without taking off the maximum
+@pytest.mark.parametrize("name", SMOOTHED)
+def test_label_smoothing_is_the_mean_over_the_targets(name, scale):
+    y, raw, weight = case(name)
+    raw *= scale
+    smoothed, plain = SMOOTHED[name], CASES[name]
+    found = raw.copy()
+    value = smoothed.value_and_gradient(y, found, weight)
+    # The loss is linear in the target: of each share, the loss of its class.
+    if name == "binary":
+        shares = [(0.8, y), (0.1, np.ones_like(y)), (0.1, np.zeros_like(y))]
+    else:
+        shares = [(0.8, y)] + [(0.2 / 3, np.full_like(y, k)) for k in range(3)]
+    expected, gradient = 0.0, np.zeros_like(raw)
+    for share, target in shares:
+        part = raw.copy()
+        expected += share * plain.value_and_gradient(target, part, weight)
+        gradient += share * part
+    assert_allclose(value, expected, rtol=1e-12)
+    assert_allclose(found, gradient, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SMOOTHED)
+def test_gradient_of_a_smoothed_loss(name):
+    y, raw, weight = case(name)
+
+    def function(raw):
+        gradient = raw.copy()
+        value = SMOOTHED[name].value_and_gradient(y, gradient, weight)
+        return value, lambda d: d * gradient
+
+    check_vjp(function, raw)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", ["poisson", *SMOOTHED])
+def test_the_start_is_the_best_constant(name, weighted):
+    # Its gradient vanishes; without smoothing, classes are kept a thousandth off 0 and 1.
+    loss = SMOOTHED.get(name, CASES[name])
+    y, raw, weight = case(name, n_rows=40)
+    weight = weight if weighted else np.ones_like(weight)
+    start = loss.baseline(y, weight.ravel() if weighted else None, 3)
+    raw[...] = start
+    loss.value_and_gradient(y, raw, weight)
+    assert_allclose(raw.sum(axis=0), 0, atol=1e-12)
+
+
+def test_the_start_of_squared_error_is_a_tenth_of_a_standard_deviation_off():
+    y, _, weight = case("squared_error", n_rows=40)
+    w = weight.ravel()
+    mean = w @ y / w.sum()
+    spread = np.sqrt(w @ (y - mean) ** 2 / w.sum())
+    assert_allclose(SquaredError().baseline(y, w, 3), mean + spread / 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "y"),
+    [("poisson", np.zeros((5, 2))), ("binary", np.ones((5, 2))), ("multiclass", np.zeros(5, int))],
+)
+def test_the_start_is_finite(name, y):
+    start = CASES[name].baseline(y, None, 2)
+    assert start.shape == (2,)
+    assert np.isfinite(start).all()

@@ -1,0 +1,158 @@
+"""How parameters steer training: plans of the learning rate, batches and dropout by the rows."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_diabetes
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import scale
+
+from sknormnet import NormNetRegressor
+from sknormnet.training.batches import Samples
+
+X, Y = load_diabetes(return_X_y=True)
+X = scale(X)
+
+SMALL = {"hidden_layer_sizes": (6,), "random_state": 0}
+PLANS = ["cosine", "onecycle", "warmup", lambda progress: 1 - progress]
+
+
+def rates_of(model, monkeypatch, fit):
+    """The learning rate of each step that fit takes, as the optimiser is told."""
+    rates = []
+    from sknormnet.training.optimizers import SGD
+
+    update = SGD.update
+
+    def spy(self, parameters, gradient, state, rate, *rest):
+        rates.append(rate)
+        update(self, parameters, gradient, state, rate, *rest)
+
+    monkeypatch.setattr(SGD, "update", spy)
+    fit(model)
+    return np.array(rates)
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_a_plan_is_followed_to_its_end_without_a_warning(plan):
+    # warnings are errors here; so large a tol would stop any other training
+    model = NormNetRegressor(learning_rate=plan, max_iter=7, tol=1e6, n_iter_no_change=1, **SMALL)
+    assert model.fit(X, Y).n_iter_ == 7
+
+
+def test_early_stopping_cuts_a_plan_short():
+    model = NormNetRegressor(early_stopping=True, tol=1e6, n_iter_no_change=2, **SMALL)
+    assert model.fit(X, Y).n_iter_ == 4  # the first score is better than none
+
+
+def test_without_a_plan_the_last_epoch_is_told():
+    model = NormNetRegressor(learning_rate="constant", max_iter=2, **SMALL)
+    with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(2\) reached"):
+        model.fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("plan", "factor"),
+    [
+        ("cosine", lambda t: (1 + np.cos(np.pi * t)) / 2),
+        ("warmup", lambda t: np.minimum(1, t / 0.1)),
+        (lambda t: 2 * t, lambda t: 2 * t),
+    ],
+    ids=["cosine", "warmup", "callable"],
+)
+def test_a_plan_moves_with_each_step(plan, factor, monkeypatch):
+    model = NormNetRegressor(
+        solver="sgd",
+        learning_rate=plan,
+        learning_rate_init=0.02,
+        batch_size=100,
+        max_iter=3,
+        **SMALL,
+    )
+    rates = rates_of(model, monkeypatch, lambda model: model.fit(X, Y))
+    seen = np.concatenate([len(X) * epoch + np.arange(0, len(X), 100) for epoch in range(3)])
+    assert_allclose(rates, 0.02 * factor(seen / (3 * len(X))), rtol=1e-12, atol=1e-15)
+
+
+def test_a_plan_starts_again_with_each_fit(monkeypatch):
+    model = NormNetRegressor(solver="sgd", warm_start=True, max_iter=2, **SMALL)
+    rates = rates_of(model, monkeypatch, lambda model: model.fit(X, Y).fit(X, Y))
+    assert_array_equal(rates[: len(rates) // 2], rates[len(rates) // 2 :])
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_partial_fit_has_no_last_epoch_to_plan_for(plan, monkeypatch):
+    model = NormNetRegressor(solver="sgd", learning_rate=plan, **SMALL)
+    rates = rates_of(model, monkeypatch, lambda model: model.partial_fit(X, Y).partial_fit(X, Y))
+    assert set(rates) == {0.01}
+
+
+@pytest.mark.parametrize("solver", ["adam", "adamw", "nadam", "rmsprop", "sgd"])
+def test_every_solver_learns(solver):
+    settings = {"learning_rate_init": 0.003} if solver == "sgd" else {}
+    model = NormNetRegressor(solver=solver, random_state=0, **settings).fit(X, Y)
+    assert model.score(X, Y) > 0.5
+
+
+def test_a_short_gradient_learns_slowly():
+    long, short = (
+        NormNetRegressor(solver="sgd", max_grad_norm=norm, max_iter=3, **SMALL).fit(X, Y)
+        for norm in (None, 1e-6)
+    )
+    start = NormNetRegressor(solver="sgd", learning_rate_init=1e-12, max_iter=1, **SMALL).fit(X, Y)
+    way = [np.abs(model.coefs_[0] - start.coefs_[0]).max() for model in (long, short)]
+    assert way[1] < 1e-4 < 1e-2 < way[0]
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size"), [(30, 30), (64, 64), (442, 64), (3000, 100), (20_000, 256)]
+)
+def test_batches_scale_with_the_rows(n_rows, batch_size, monkeypatch):
+    asked = []
+    batches = Samples.batches
+
+    def spy(self, rng, **settings):
+        asked.append(settings["batch_size"])
+        return batches(self, rng, **settings)
+
+    monkeypatch.setattr(Samples, "batches", spy)
+    rng = np.random.default_rng(0)
+    NormNetRegressor(max_iter=1, **SMALL).fit(rng.normal(size=(n_rows, 2)), rng.normal(size=n_rows))
+    assert asked == [batch_size]
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "keep_prob"),
+    [
+        (slice(99), {}, 1.0),
+        (slice(100), {}, 0.8),
+        (slice(None), {"solver": "lbfgs", "max_iter": 3}, 1.0),
+    ],
+)
+def test_automatic_dropout(rows, settings, keep_prob):
+    one, other = (
+        NormNetRegressor(**SMALL | settings, keep_prob=keep) for keep in ("auto", keep_prob)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        one.fit(X[rows], Y[rows])
+        other.fit(X[rows], Y[rows])
+    assert_array_equal(one.predict(X), other.predict(X))
+
+
+def test_automatic_dropout_counts_the_rows_that_count():
+    weight = np.zeros(len(X))
+    weight[:99] = 1
+    one = NormNetRegressor(**SMALL).fit(X, Y, weight)
+    assert_array_equal(one.predict(X), NormNetRegressor(**SMALL).fit(X[:99], Y[:99]).predict(X))
+
+
+def test_automatic_dropout_in_parts():
+    # How many rows there will be is not known.
+    one, other = (NormNetRegressor(**SMALL, keep_prob=keep) for keep in ("auto", 0.8))
+    for part in (slice(50), slice(50, 90)):
+        one.partial_fit(X[part], Y[part])
+        other.partial_fit(X[part], Y[part])
+    assert_array_equal(one.predict(X), other.predict(X))
