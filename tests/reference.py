@@ -59,6 +59,21 @@ def one_hot(y, raw):
 
 LOSS = {
     "squared_error": (lambda y, raw: ((raw - y) ** 2 / 2).sum(axis=1), lambda y, raw: raw - y),
+    "absolute_error": (lambda y, raw: abs(raw - y).sum(axis=1), lambda y, raw: np.sign(raw - y)),
+    "huber": (
+        lambda y, raw: np.where(
+            abs(raw - y) <= 1.35, (raw - y) ** 2 / 2, 1.35 * (abs(raw - y) - 1.35 / 2)
+        ).sum(axis=1),
+        lambda y, raw: np.where(abs(raw - y) <= 1.35, raw - y, 1.35 * np.sign(raw - y)),
+    ),
+    "quantile": (  # of order 1/2
+        lambda y, raw: abs(raw - y).sum(axis=1) / 2,
+        lambda y, raw: np.sign(raw - y) / 2,
+    ),
+    "gamma": (
+        lambda y, raw: (raw - np.log(y) + y * np.exp(-raw) - 1).sum(axis=1),
+        lambda y, raw: 1 - y * np.exp(-raw),
+    ),
     "poisson": (
         lambda y, raw: (xlogy(y, y) - y * raw - y + np.exp(raw)).sum(axis=1),
         lambda y, raw: np.exp(raw) - y,
@@ -237,7 +252,7 @@ def targets(loss: str, n_rows: int, n_outputs: int, rng) -> np.ndarray:
         return rng.integers(n_outputs, size=n_rows)
     if loss == "binary":
         return rng.integers(2, size=(n_rows, n_outputs)).astype(float)
-    return rng.poisson(2, size=(n_rows, n_outputs)).astype(float)
+    return rng.poisson(2, size=(n_rows, n_outputs)) + (0.5 if loss == "gamma" else 0.0)
 
 
 def weighted_batch(X, y, rng) -> Batch:

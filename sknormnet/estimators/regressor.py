@@ -1,5 +1,7 @@
 """NormNetRegressor."""
 
+from dataclasses import fields, replace
+from numbers import Real
 from typing import Self
 
 import numpy as np
@@ -8,26 +10,31 @@ from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
 from sknormnet.estimators._base import BaseNormNet, undone_on_failure
-from sknormnet.estimators._sklearn import StrOptions, fit_context
+from sknormnet.estimators._sklearn import Interval, StrOptions, fit_context
 from sknormnet.nn.losses import LOSSES
 
 
 class NormNetRegressor(RegressorMixin, BaseNormNet):
     """Neural network regressor with batch normalisation, dropout and L2.
 
-    A multi-layer perceptron that minimises the squared error or the Poisson deviance. It has
+    A multi-layer perceptron that minimises the squared error or another loss. It has
     all parameters, attributes and methods of :class:`~sklearn.neural_network.MLPRegressor`,
     and adds `batchnorm`, `keep_prob`, `init`, more activations and more. Scale the inputs
     first, as with :class:`~sklearn.preprocessing.StandardScaler`; targets are scaled inside.
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson'}, default='squared_error'
-        What is minimised, summed over the outputs.
+    loss : str, default='squared_error'
+        What is minimised, summed over the outputs, and with it what is predicted.
 
-        - 'squared_error', ``(prediction - y)**2 / 2``
+        - 'squared_error', ``(prediction - y)**2 / 2``; means
+        - 'absolute_error', ``|prediction - y|``; medians
+        - 'huber', half the squared error for errors up to `huber_delta`, linear beyond
+        - 'quantile', the pinball loss of order `quantile`
         - 'poisson', half the Poisson deviance, ``y log(y / prediction) - y + prediction``,
           where the prediction is the exponential of the raw one; for y >= 0
+        - 'gamma', half the gamma deviance, ``log(prediction / y) + y / prediction - 1``, with
+          the same exponential; for y > 0
 
     hidden_layer_sizes : int or array-like of int of shape (n_hidden_layers,), default=(128, 128)
         Number of units in each hidden layer. An empty one makes the model linear.
@@ -198,7 +205,14 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         output and weighted by `sample_weight`; predictions are scaled back. The reported
         losses and `coefs_` are those of the standardised targets. Later calls of `partial_fit`
         and of `fit` with warm_start keep the scale of the first. Without effect on the
-        'poisson' loss.
+        'poisson' and 'gamma' losses.
+
+    quantile : float, default=0.5
+        Order of the quantile to predict, in (0, 1). Only used when ``loss='quantile'``.
+
+    huber_delta : float, default=1.35
+        Error from which on the Huber loss is linear, in standard deviations of the target with
+        `standardize_target`. Only used when ``loss='huber'``.
 
     Attributes
     ----------
@@ -291,6 +305,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         **BaseNormNet._parameter_constraints,
         "loss": [StrOptions(set(LOSSES))],
         "standardize_target": ["boolean"],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "huber_delta": [Interval(Real, 0, None, closed="neither")],
     }
 
     def __init__(
@@ -330,6 +346,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         init="auto",
         dtype="auto",
         standardize_target=True,
+        quantile=0.5,
+        huber_delta=1.35,
     ):
         super().__init__(
             hidden_layer_sizes,
@@ -367,6 +385,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         )
         self.loss = loss
         self.standardize_target = standardize_target
+        self.quantile = quantile
+        self.huber_delta = huber_delta
 
     @available_if(BaseNormNet._check_solver)
     @fit_context(prefer_skip_nested_validation=True)
@@ -408,7 +428,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predicted means, in the network's dtype.
+            Predicted means, or what else the loss asks for, in the network's dtype.
         """
         raw = self._predict_raw(X)
         mean, scale = self._target_scaling
@@ -418,6 +438,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
 
     def _encode_target(self, y, weight, rows, *, going_on, incremental):
         loss = LOSSES[self.loss]
+        loss = replace(loss, **{f.name: float(getattr(self, f.name)) for f in fields(loss)})
         if not loss.in_y_true_range(y if rows is None else y[rows]):
             raise ValueError(
                 f"Some value(s) of y are out of the valid range of the loss {self.loss!r}."

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, logit, xlogy
 
 
+@dataclass(frozen=True)
 class Loss(ABC):
     """A loss on raw predictions.
 
@@ -76,6 +77,122 @@ class SquaredError(Loss):
         # up to full steps: repeated rows would not train as weighted ones do.
         mean = np.average(y, axis=0, weights=weight)
         return mean + 0.1 * np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight))
+
+
+class AbsoluteError(Loss):
+    """The absolute error, ``|raw - y|``; predictions are medians."""
+
+    out_activation = "identity"
+    allows_shift_and_scale = True
+
+    def value_and_gradient(self, y, raw, weight) -> float:
+        raw -= y
+        value = float(np.sum(np.abs(raw) * weight))
+        np.sign(raw, out=raw)
+        raw *= weight
+        return value
+
+    def inverse_link(self, raw):
+        return raw.copy()
+
+    def baseline(self, y, weight, n_outputs):
+        return _quantile(y, 0.5, weight)
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """Half the squared error up to a residual of `huber_delta`, linear beyond.
+
+    ``r**2 / 2`` if ``|r| <= delta`` else ``delta * (|r| - delta / 2)``, with r = raw - y.
+
+    References
+    ----------
+    Huber (1964), "Robust estimation of a location parameter", Annals of Mathematical
+    Statistics 35.
+    """
+
+    out_activation = "identity"
+    allows_shift_and_scale = True
+    huber_delta: float = 1.35
+
+    def value_and_gradient(self, y, raw, weight) -> float:
+        raw -= y
+        residual = raw.copy()
+        np.clip(raw, -self.huber_delta, self.huber_delta, out=raw)
+        # With c, the residual cut off at delta, either case is c * (r - c / 2).
+        residual -= raw / 2
+        raw *= weight
+        return float(np.vdot(raw, residual))
+
+    def inverse_link(self, raw):
+        return raw.copy()
+
+    def baseline(self, y, weight, n_outputs):
+        return _quantile(y, 0.5, weight)
+
+
+@dataclass(frozen=True)
+class Quantile(Loss):
+    """The pinball loss, ``q * (y - raw)`` if raw <= y else ``(1 - q) * (raw - y)``.
+
+    Predictions are the quantiles of order q, `quantile`.
+
+    References
+    ----------
+    Koenker and Bassett (1978), "Regression quantiles", Econometrica 46.
+    """
+
+    out_activation = "identity"
+    allows_shift_and_scale = True
+    quantile: float = 0.5
+
+    def value_and_gradient(self, y, raw, weight) -> float:
+        raw -= y
+        slope = np.sign(raw)
+        slope += (raw != 0) * (1 - 2 * self.quantile)
+        slope /= 2
+        slope *= weight
+        value = float(np.vdot(raw, slope))
+        raw[...] = slope
+        return value
+
+    def inverse_link(self, raw):
+        return raw.copy()
+
+    def baseline(self, y, weight, n_outputs):
+        return _quantile(y, self.quantile, weight)
+
+
+def _quantile(y, order: float, weight) -> np.ndarray:
+    """The weighted quantile of each column."""
+    return np.quantile(y, order, axis=0, weights=weight, method="inverted_cdf")
+
+
+class GammaDeviance(Loss):
+    """Half the gamma deviance with a log link, ``mean = exp(raw)``, for y > 0.
+
+    ``log(mean / y) + y / mean - 1``
+    """
+
+    out_activation = "exp"
+
+    def value_and_gradient(self, y, raw, weight) -> float:
+        ratio = y * np.exp(-raw)
+        deviance = ratio - 1
+        deviance += raw
+        deviance -= np.log(y)
+        np.subtract(1, ratio, out=raw)
+        raw *= weight
+        return float(np.sum(deviance * weight))
+
+    def inverse_link(self, raw):
+        return np.exp(raw)
+
+    def baseline(self, y, weight, n_outputs):
+        return np.log(np.average(y, axis=0, weights=weight))
+
+    def in_y_true_range(self, y) -> bool:
+        return bool(np.all(y > 0))
 
 
 class PoissonDeviance(Loss):
@@ -208,5 +325,9 @@ class MulticlassLogLoss(ClassificationLoss):
 
 LOSSES: dict[str, Loss] = {
     "squared_error": SquaredError(),
+    "absolute_error": AbsoluteError(),
+    "huber": Huber(),
+    "quantile": Quantile(),
     "poisson": PoissonDeviance(),
+    "gamma": GammaDeviance(),
 }

@@ -93,9 +93,19 @@ OPTIONS = [
     ("init", "orthogonal", {}),
     ("dtype", "float32", {}),
     ("loss", "poisson", {}),
-    ("standardize_target", True, {"loss": ("squared_error",)}),
+    ("loss", "absolute_error", {}),
+    ("loss", "huber", {"huber_delta": (0.1,)}),
+    ("loss", "quantile", {"quantile": (0.2,)}),
+    ("loss", "gamma", {}),
+    ("quantile", 0.9, {"loss": ("quantile",)}),
+    ("huber_delta", 0.1, {"loss": ("huber",)}),
+    (
+        "standardize_target",
+        True,
+        {"loss": ("squared_error", "huber", "quantile", "absolute_error")},
+    ),
 ]
-REGRESSION = {"loss", "standardize_target"}
+REGRESSION = {"loss", "standardize_target", "quantile", "huber_delta"}
 CLASSIFICATION = {"class_weight": {0: 3.0, 1: 1.0, 2: 1.0}, "label_smoothing": 0.2}
 
 

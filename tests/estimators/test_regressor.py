@@ -164,3 +164,43 @@ def test_counts_are_not_standardised():
     )
     assert_array_equal(one.predict(X), other.predict(X))
     assert (one.predict(X) > 0).all()
+
+
+# ----------------------------------------------------------------------------------- losses
+
+
+@pytest.mark.parametrize("order", [0.1, 0.5, 0.9])
+def test_quantiles_have_their_share_of_the_targets_below(order):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, size=(4000, 1))
+    y = 1e5 * (x[:, 0] + (1.5 + x[:, 0]) * rng.normal(size=4000))
+    model = NormNetRegressor("quantile", quantile=order, random_state=0).fit(x[:2000], y[:2000])
+    below = y[2000:] < model.predict(x[2000:])
+    assert abs(below.mean() - order) < 0.05
+    # Along x as well, where the spread grows fivefold
+    for part in (x[2000:, 0] < 0, x[2000:, 0] > 0):
+        assert abs(below[part].mean() - order) < 0.07
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber"])
+def test_robust_losses_do_not_follow_outliers(loss):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1000, 2))
+    truth = x @ [1.0, -2.0]
+    y = truth + np.where(rng.uniform(size=1000) < 0.1, 50.0, 0.0)
+    settings = {"random_state": 0, "huber_delta": 0.1}
+    errors = [
+        np.abs(NormNetRegressor(name, **settings).fit(x, y).predict(x) - truth).mean()
+        for name in (loss, "squared_error")
+    ]
+    assert errors[0] < 0.25 * errors[1]
+
+
+def test_gamma_predicts_positive_means():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 2))
+    mean = np.exp(x @ [0.5, -0.5])
+    model = NormNetRegressor("gamma", random_state=0).fit(x, rng.gamma(5, mean / 5))
+    assert (model.predict(x) > 0).all()
+    assert r2_score(np.log(mean), np.log(model.predict(x))) > 0.9
+    assert model.out_activation_ == "exp"

@@ -5,16 +5,27 @@ import pytest
 from gradients import check_vjp
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import LOSS, targets
-from scipy.special import expit, softmax
-from sklearn.metrics import log_loss, mean_poisson_deviance, mean_squared_error
+from scipy.special import expit, huber, softmax
+from sklearn.metrics import (
+    log_loss,
+    mean_absolute_error,
+    mean_gamma_deviance,
+    mean_pinball_loss,
+    mean_poisson_deviance,
+    mean_squared_error,
+)
 
 from sknormnet.nn.losses import (
     LOSSES,
+    AbsoluteError,
     BinaryLogLoss,
     ClassificationLoss,
+    GammaDeviance,
+    Huber,
     Loss,
     MulticlassLogLoss,
     PoissonDeviance,
+    Quantile,
     SquaredError,
 )
 
@@ -40,7 +51,11 @@ def test_every_loss_is_tested():
 def test_the_table():
     assert {name: type(loss) for name, loss in LOSSES.items()} == {
         "squared_error": SquaredError,
+        "absolute_error": AbsoluteError,
+        "huber": Huber,
+        "quantile": Quantile,
         "poisson": PoissonDeviance,
+        "gamma": GammaDeviance,
     }
 
 
@@ -48,6 +63,17 @@ def test_the_table():
 BY_HAND = {
     # (3-1)^2/2 + (1-1)^2/2 = 2 and (0-2)^2/2 + (1-0)^2/2 = 2.5
     "squared_error": ([[1, 1], [2, 0]], [[3, 1], [0, 1]], 2 + 3 * 2.5, [[2, 0], [-6, 3]]),
+    "absolute_error": ([[1, 1], [2, 0]], [[3, 1], [0, 1]], 2 + 3 * 3, [[1, 0], [-3, 3]]),
+    # residuals 2 and 1: 1.35 * (2 - 1.35 / 2) and 1 / 2
+    "huber": (
+        [[1, 1], [2, 0]],
+        [[3, 1], [0, 1]],
+        1.35 * 1.325 + 3 * (1.35 * 1.325 + 0.5),
+        [[1.35, 0], [-3 * 1.35, 3]],
+    ),
+    "quantile": ([[1, 1], [2, 0]], [[3, 1], [0, 1]], 1 + 1.5 * 3, [[0.5, 0], [-1.5, 1.5]]),
+    # means 1 and 2: log(1/2) + 2 - 1 and log(2/4) + 2 - 1
+    "gamma": ([[2], [4]], [[0], [np.log(2)]], 4 * (1 - np.log(2)), [[-1], [-3]]),
     # means 1 and 2: 2 log(2/1) - 2 + 1 and 0 - 0 + 2
     "poisson": ([[2], [0]], [[0], [np.log(2)]], 2 * np.log(2) - 1 + 3 * 2, [[-1], [3 * 2]]),
     # probabilities 3/4 and 1/2: -log(3/4) and -log(1/2)
@@ -96,6 +122,15 @@ def test_value_is_sklearns_metric(name, loss):
     sample_weight = weight[:, 0]
     metric = {
         "squared_error": lambda: 3 * mean_squared_error(y, raw, sample_weight=sample_weight) / 2,
+        "absolute_error": lambda: 3 * mean_absolute_error(y, raw, sample_weight=sample_weight),
+        "huber": lambda: sum(
+            weight @ huber(1.35, (y - raw)[:, k]) for weight in [sample_weight] for k in range(3)
+        ),
+        "quantile": lambda: 3 * mean_pinball_loss(y, raw, sample_weight=sample_weight),
+        "gamma": lambda: sum(
+            mean_gamma_deviance(y[:, k], np.exp(raw[:, k]), sample_weight=sample_weight) / 2
+            for k in range(3)
+        ),
         "poisson": lambda: sum(
             mean_poisson_deviance(y[:, k], np.exp(raw[:, k]), sample_weight=sample_weight) / 2
             for k in range(3)
@@ -153,9 +188,12 @@ def test_log_losses_of_certain_predictions(name, dtype):
 def test_inverse_link(name, loss):
     _, raw, _ = case(name)
     before = raw.copy()
-    inverse = {"squared_error": lambda raw: raw, "poisson": np.exp, "binary": expit}.get(
-        name, lambda raw: np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True)
-    )
+    inverse = {
+        "multiclass": lambda raw: np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True),
+        "poisson": np.exp,
+        "gamma": np.exp,
+        "binary": expit,
+    }.get(name, lambda raw: raw)
     found = loss.inverse_link(raw)
     assert_allclose(found, inverse(raw), rtol=1e-14)
     assert not np.shares_memory(found, raw)
@@ -188,13 +226,14 @@ def test_logarithm_of_the_inverse_link_is_exact(name):
 def test_range_of_the_targets(name, loss):
     y, _, _ = case(name)
     assert loss.in_y_true_range(y)
-    assert loss.in_y_true_range(np.array([[-1.0], [2.0]])) is (name != "poisson")
+    assert loss.in_y_true_range(np.array([[-1.0], [2.0]])) is (name not in ("poisson", "gamma"))
+    assert loss.in_y_true_range(np.array([[0.0], [2.0]])) is (name != "gamma")
 
 
 @ALL
 def test_out_activation(name, loss):
-    names = {"squared_error": "identity", "poisson": "exp", "binary": "logistic"}
-    assert loss.out_activation == names.get(name, "softmax")
+    names = {"poisson": "exp", "gamma": "exp", "binary": "logistic", "multiclass": "softmax"}
+    assert loss.out_activation == names.get(name, "identity")
 
 
 @ALL
@@ -251,7 +290,7 @@ def test_gradient_of_a_smoothed_loss(name):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("name", ["poisson", *SMOOTHED])
+@pytest.mark.parametrize("name", ["poisson", "gamma", *SMOOTHED])
 def test_the_start_is_the_best_constant(name, weighted):
     # Its gradient vanishes; without smoothing, classes are kept a thousandth off 0 and 1.
     loss = SMOOTHED.get(name, CASES[name])
@@ -279,3 +318,34 @@ def test_the_start_is_finite(name, y):
     start = CASES[name].baseline(y, None, 2)
     assert start.shape == (2,)
     assert np.isfinite(start).all()
+
+
+@pytest.mark.parametrize("order", [0.1, 0.5, 0.8])
+def test_the_pinball_loss_of_any_order(order):
+    y, raw, weight = case("quantile", n_rows=40)
+    weight /= weight.sum()
+    loss, found = Quantile(order), raw.copy()
+    expected = mean_pinball_loss(y, raw, alpha=order, sample_weight=weight[:, 0]) * 3
+    assert_allclose(loss.value_and_gradient(y, found, weight), expected)
+    assert_allclose(found, weight * np.where(raw > y, 1 - order, -order))
+    # A constant that fits best has its share of the weight below it.
+    start = loss.baseline(y, weight[:, 0], 3)
+    assert (weight[:, 0] @ (y < start) <= order + 1e-12).all()
+    assert (weight[:, 0] @ (y <= start) >= order - 1e-12).all()
+
+
+def test_absolute_error_and_huber_start_at_the_median():
+    y, _, weight = case("huber", n_rows=41)
+    assert_array_equal(Huber().baseline(y, None, 3), np.median(y, axis=0))
+    assert_array_equal(AbsoluteError().baseline(y, None, 3), np.median(y, axis=0))
+    w = weight[:, 0]
+    assert_array_equal(AbsoluteError().baseline(y, w, 3), Quantile(0.5).baseline(y, w, 3))
+
+
+@pytest.mark.parametrize("delta", [0.01, 1.0, 1e6])
+def test_huber_of_any_delta(delta):
+    y, raw, weight = case("huber")
+    loss, found = Huber(delta), raw.copy()
+    expected = float((weight * huber(delta, raw - y)).sum())
+    assert_allclose(loss.value_and_gradient(y, found, weight), expected, rtol=1e-12)
+    assert_allclose(found, weight * np.clip(raw - y, -delta, delta))
