@@ -97,13 +97,18 @@ ABLATIONS = {f"{name}={value!r}": _undone(name, value) for name, value in UNDONE
 MODELS |= ABLATIONS
 
 
-def measure(path: Path, model: str, seed: int) -> dict:
-    """Fit a model to one split of a data set and score it on the rest."""
+def measure(path: Path, model: str, seed: int, n_rows: int | None = None) -> dict:
+    """Fit a model to 75 % of a data set, or to `n_rows`, and score it on a quarter."""
     with np.load(path) as data:
         X, y = data["X"], data["y"]
     classification = y.dtype.kind in "iub"
     X, X_test, y, y_test = train_test_split(
-        X, y, test_size=0.25, random_state=seed, stratify=y if classification else None
+        X,
+        y,
+        test_size=0.25,
+        train_size=n_rows,
+        random_state=seed,
+        stratify=y if classification else None,
     )
     estimator = MODELS[model](classification, seed)
     start = time.perf_counter()
@@ -160,6 +165,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=[*MODELS], default=DEFAULT)
     parser.add_argument("--ablate", action="store_true", help="undo each of our defaults as well")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--rows", type=int, help="train on so few, instead of 75 %% of them")
     parser.add_argument("--results", type=Path, default=Path("accuracy-results.jsonl"))
     arguments = parser.parse_args()
     paths = sorted(arguments.folder.glob("*.npz"))
@@ -175,7 +181,7 @@ def main() -> None:
             for model in models:
                 if (path.stem, model, seed) in done:
                     continue
-                runs.append(measure(path, model, seed))
+                runs.append(measure(path, model, seed, arguments.rows))
                 with arguments.results.open("a") as file:
                     file.write(json.dumps(runs[-1]) + "\n")
     # What has been run before but not asked for now stays out of the table.

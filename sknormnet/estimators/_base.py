@@ -25,7 +25,7 @@ from sknormnet.estimators._sklearn import (
 from sknormnet.estimators._training import History, train_full_batch, train_stochastic
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
-from sknormnet.nn.layers import Dense
+from sknormnet.nn.layers import Dense, Dropout
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
 from sknormnet.training.batches import Samples, hold_out, row_numbers
@@ -369,11 +369,59 @@ class BaseNormNet(BaseEstimator, ABC):
 
     # ----------------------------------------------------------------------- prediction
 
+    def hidden_activations(self, X, layer=-1) -> np.ndarray:
+        """Return what a hidden layer makes of X, as the next layer gets it at prediction.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs.
+        layer : int, default=-1
+            Number of the hidden layer: 0 for the first, -1 for the last.
+
+        Returns
+        -------
+        activations : ndarray of shape (n_samples, n_units)
+            Behind activation and batch norm, without dropout.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+        """
+        X = self._validate_inputs(X)
+        n_hidden = len(self.coefs_) - 1
+        if not (isinstance(layer, Integral) and -n_hidden <= int(layer) < n_hidden):
+            raise ValueError(
+                f"layer must be an int in the range [{-n_hidden}, {n_hidden}): there are"
+                f" {n_hidden} hidden layers. Got {layer!r} instead."
+            )
+        return self._run.network.hidden(X, int(layer) % n_hidden)
+
+    def _validate_inputs(self, X):
+        check_is_fitted(self)
+        return validate_data(self, X, accept_sparse="csr", dtype="numeric", reset=False)
+
     def _predict_raw(self, X) -> np.ndarray:
         """The network's raw predictions, of shape (n_samples, n_outputs)."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype="numeric", reset=False)
+        X = self._validate_inputs(X)
         return self._run.network.predict(X)
+
+    def _sample_raw(self, X, n_samples, random_state) -> Iterator[np.ndarray]:
+        """Raw predictions with dropout on, time after time."""
+        X = self._validate_inputs(X)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(
+                f"n_samples must be an int in the range [1, inf). Got {n_samples!r} instead."
+            )
+        if not any(isinstance(layer, Dropout) for layer in self._run.network.layers):
+            raise ValueError(
+                "Samples are drawn by dropout, which this network was fitted without."
+                " Fit with keep_prob < 1."
+            )
+        seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+        rng = np.random.Generator(np.random.SFC64(seed))
+        return (self._run.network.sample(X, rng) for _ in range(n_samples))
 
     # ----------------------------------------------------------------------- attributes
 

@@ -469,7 +469,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             out in float64 and returned in the network's dtype. None is 0: those too small
             for the dtype come out as tiny numbers in the right order.
         """
-        raw, log_p = self._log_proba(X)
+        return self._proba(self._predict_raw(X))
+
+    def _proba(self, raw: np.ndarray) -> np.ndarray:
+        log_p = self._log_proba(raw)
         p = np.exp(log_p)
         limits = np.finfo(raw.dtype)
         small = p < limits.tiny
@@ -478,6 +481,39 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         if self._is_multilabel:
             np.minimum(p, 1 - limits.epsneg, out=p)
         return p.astype(raw.dtype, copy=False)
+
+    def predict_proba_samples(self, X, n_samples=100, random_state=None) -> np.ndarray:
+        """Predict probabilities with dropout on, again and again (Monte-Carlo dropout).
+
+        The spread over the samples tells how unsure the network is of its probabilities; their
+        mean is a more cautious prediction. The estimator is left as it is.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs.
+        n_samples : int, default=100
+            How often to predict.
+        random_state : int, RandomState instance or None, default=None
+            Draws the dropout masks.
+
+        Returns
+        -------
+        samples : ndarray of shape (n_samples, n_rows, n_classes)
+            The probabilities, each time by thinned networks.
+
+        Raises
+        ------
+        ValueError
+            If the network has no dropout.
+
+        References
+        ----------
+        Gal and Ghahramani (2016), "Dropout as a Bayesian approximation: representing model
+        uncertainty in deep learning", arXiv 1506.02142.
+        """
+        samples = self._sample_raw(X, n_samples, random_state)
+        return np.stack([self._proba(raw) for raw in samples])
 
     def predict_log_proba(self, X) -> np.ndarray:
         """Predict logarithms of probabilities.
@@ -495,16 +531,15 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         log_p : ndarray of shape (n_samples, n_classes)
             Natural logarithm of the probability of each class or label.
         """
-        raw, log_p = self._log_proba(X)
-        return log_p.astype(raw.dtype, copy=False)
-
-    def _log_proba(self, X) -> tuple[np.ndarray, np.ndarray]:
-        """Raw predictions, and log probabilities in float64."""
         raw = self._predict_raw(X)
+        return self._log_proba(raw).astype(raw.dtype, copy=False)
+
+    def _log_proba(self, raw: np.ndarray) -> np.ndarray:
+        """Raw predictions -> log probabilities in float64."""
         wide = raw.astype(np.float64)
         if self.out_activation_ == "logistic" and not self._is_multilabel:
             wide = np.hstack([-wide, wide])  # the odds of either class
-        return raw, self._loss.log_inverse_link(wide)
+        return self._loss.log_inverse_link(wide)
 
     @property
     def _is_multilabel(self) -> bool:

@@ -417,20 +417,63 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         with undone_on_failure(self):
             return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X, return_std=False):
         """Predict targets.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The inputs.
+        return_std : bool, default=False
+            Whether to return the standard deviation of 100 samples of `predict_samples` as
+            well, drawn from a seed of their own, the same in each call.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predicted means, or what else the loss asks for, in the network's dtype.
+        y_std : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            How unsure the network is of them. Only with `return_std`.
         """
-        raw = self._predict_raw(X)
+        y = self._from_raw(self._predict_raw(X))
+        if not return_std:
+            return y
+        return y, self.predict_samples(X, 100, random_state=0).std(axis=0)
+
+    def predict_samples(self, X, n_samples=100, random_state=None) -> np.ndarray:
+        """Predict with dropout on, again and again (Monte-Carlo dropout).
+
+        The spread over the samples tells how unsure the network is of a prediction; it does
+        not hold the noise of the target itself. The estimator is left as it is.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs.
+        n_samples : int, default=100
+            How often to predict.
+        random_state : int, RandomState instance or None, default=None
+            Draws the dropout masks.
+
+        Returns
+        -------
+        samples : ndarray of shape (n_samples, n_rows) or (n_samples, n_rows, n_outputs)
+            The predictions, each by a thinned network.
+
+        Raises
+        ------
+        ValueError
+            If the network has no dropout.
+
+        References
+        ----------
+        Gal and Ghahramani (2016), "Dropout as a Bayesian approximation: representing model
+        uncertainty in deep learning", arXiv 1506.02142.
+        """
+        return np.stack([*map(self._from_raw, self._sample_raw(X, n_samples, random_state))])
+
+    def _from_raw(self, raw: np.ndarray) -> np.ndarray:
+        """Raw predictions -> predictions, on the target's scale."""
         mean, scale = self._target_scaling
         y = self._loss.inverse_link(raw) * scale + mean
         y = y.astype(raw.dtype, copy=False)

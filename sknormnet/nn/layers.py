@@ -282,6 +282,14 @@ class Dropout(Layer):
 
         return forward
 
+    def thin(self, x, rng: np.random.Generator):
+        """Return `y` as in training, in a new array, for any number of rows."""
+        if not isinstance(x, np.ndarray):
+            return self._sparse_forward(x, x.dtype.type(1 / self.keep_prob), rng)
+        kept = np.empty(x.shape, bool)
+        self._draw(rng, kept)
+        return x * (kept * x.dtype.type(1 / self.keep_prob))
+
     def _draw(self, rng: np.random.Generator, kept: np.ndarray) -> None:
         """Fill `kept`, spending 16 random bits on an element."""
         # The raw words of the bit generator take a third of the time of rng.random.

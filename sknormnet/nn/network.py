@@ -1,6 +1,7 @@
 """The network: layers in a row and what they share; knows nothing of losses or optimisers."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -198,16 +199,45 @@ class Network:
         X : ndarray or sparse matrix of shape (n_rows, n_features)
             Of any numeric dtype.
         """
-        steps = self._steps or self._fold(self.layers)
+        return self._by_chunks(partial(_run, self._steps or self._fold(self.layers)), X)
+
+    def sample(self, X, rng: np.random.Generator) -> np.ndarray:
+        """Return raw predictions with dropout on: of another thinned network for each row.
+
+        Parameters
+        ----------
+        X : ndarray or sparse matrix of shape (n_rows, n_features)
+        rng : Generator
+            Draws the masks.
+
+        References
+        ----------
+        Gal and Ghahramani (2016), "Dropout as a Bayesian approximation", arXiv 1506.02142.
+        """
+        layers = [*zip(self.layers, self.arrays(), strict=True)]
+
+        def thinned(x):
+            for layer, arrays in layers:
+                is_dropout = isinstance(layer, Dropout)
+                x = layer.thin(x, rng) if is_dropout else layer.infer(x, arrays)
+            return x
+
+        return self._by_chunks(thinned, X)
+
+    def hidden(self, X, number: int) -> np.ndarray:
+        """Return what hidden layer `number`, from 0, hands on, of shape (n_rows, n_units)."""
+        dense = [i for i, layer in enumerate(self.layers) if isinstance(layer, Dense)]
+        upto = [*zip(self.layers, self.arrays(), strict=True)][: dense[number + 1]]
+        return self._by_chunks(partial(_infer, upto), X)
+
+    def _by_chunks(self, function: Callable, X) -> np.ndarray:
+        """What a function of rows in the network's precision returns for all rows of X."""
         n_rows = self.chunk_rows
         if X.shape[0] <= n_rows:
-            return _run(steps, X.astype(self.dtype, copy=False))
-        return np.concatenate(
-            [
-                _run(steps, X[start : start + n_rows].astype(self.dtype, copy=False))
-                for start in range(0, X.shape[0], n_rows)
-            ]
-        )
+            return function(X.astype(self.dtype, copy=False))
+        starts = range(0, X.shape[0], n_rows)
+        parts = (X[start : start + n_rows].astype(self.dtype, copy=False) for start in starts)
+        return np.concatenate([function(part) for part in parts])
 
     @property
     def chunk_rows(self) -> int:

@@ -209,7 +209,7 @@ NON_FINITE = (
 def test_divergence(method, batchnorm):
     rate = 1e6 if method == "fit" else 1e300
     settings = {"solver": "sgd", "max_iter": 50, "batchnorm": batchnorm}
-    model = NormNetRegressor(learning_rate_init=rate, **settings)
+    model = plain_regressor(learning_rate_init=rate, **settings)
     with pytest.raises(ValueError, match=f"^{re.escape(NON_FINITE)}$"):  # noqa: PT012
         getattr(model, method)(X, Y)
         model.partial_fit(X, Y)
