@@ -34,6 +34,8 @@ from sknormnet.training.optimizers import OPTIMIZERS
 from sknormnet.training.schedules import SCHEDULES
 from sknormnet.training.stopping import Patience
 
+NONE_HELD = None, None, None  # no validation data of the caller's own
+
 
 class BaseNormNet(BaseEstimator, ABC):
     """Base of the estimators; use those instead."""
@@ -56,7 +58,8 @@ class BaseNormNet(BaseEstimator, ABC):
         "warm_start": ["boolean"],
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "scoring": [StrOptions({"loss"}), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
@@ -97,6 +100,7 @@ class BaseNormNet(BaseEstimator, ABC):
         momentum=0.9,
         nesterovs_momentum=True,
         early_stopping=False,
+        scoring=None,
         validation_fraction=0.1,
         beta_1=0.9,
         beta_2=0.95,
@@ -130,6 +134,7 @@ class BaseNormNet(BaseEstimator, ABC):
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
         self.early_stopping = early_stopping
+        self.scoring = scoring
         self.validation_fraction = validation_fraction
         self.beta_1 = beta_1
         self.beta_2 = beta_2
@@ -167,7 +172,9 @@ class BaseNormNet(BaseEstimator, ABC):
     # -------------------------------------------------------------------------- fitting
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None) -> Self:
+    def fit(
+        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
+    ) -> Self:
         """Fit the network to X and y.
 
         Parameters
@@ -182,6 +189,14 @@ class BaseNormNet(BaseEstimator, ABC):
         sample_weight : array-like of shape (n_samples,), default=None
             What each row counts for in the loss, in batch norm's statistics and in the
             validation score. Rows of weight 0 are left out.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Rows to validate on, instead of a share of X; in a pipeline with
+            ``transform_input=["X_val"]`` and metadata routing, transformed as X is. The epoch
+            that scores best on them is given back, with early stopping and without.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
 
         Returns
         -------
@@ -195,25 +210,39 @@ class BaseNormNet(BaseEstimator, ABC):
             or NaN. The estimator is then what it was before the call.
         """
         with undone_on_failure(self):
-            return self._fit(X, y, sample_weight)
+            return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
-    def _fit(self, X, y, sample_weight, *, incremental: bool = False) -> Self:
+    def _fit(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental: bool = False) -> Self:
         going_on = hasattr(self, "_run") and (incremental or self.warm_start)
+        if not going_on:
+            self.__dict__.pop("_run", None)  # what is new is not checked against the last fit
         X, y, weight, rows = self._validate(X, y, sample_weight, reset=not going_on)
         loss, target, n_outputs = self._encode_target(
             y, weight, rows, going_on=going_on, incremental=incremental
         )
         n_rows = math.inf if incremental else X.shape[0] if rows is None else len(rows)
-        start = self._go_on if going_on else self._begin
-        run = start(X, n_outputs, n_rows)
-        training, validation = self._split(run, X, target, weight, rows)
+        given = self._encode_held_out(held_out)
+        early = self._stops_early(n_rows, given is not None)
+        validates = early or given is not None
+        if going_on:
+            run = self._go_on(X, n_outputs, n_rows, validates=validates)
+        else:
+            run = self._begin(X, n_outputs, n_rows)
+        samples = partial(Samples, dtype=run.network.dtype)
+        if early and given is None:
+            rows, held = self._hold_out(run, target, rows, X.shape[0])
+            given = {"X": X, "y": target, "weight": weight, "rows": held}
+        training = samples(X, target, weight=weight, rows=rows)
+        validation = samples(**given) if given else None
         if not going_on:
             run.network.start_at(loss.baseline(training.y, training.weight, n_outputs))
         if self.solver == "lbfgs":
             history = train_full_batch(self, run, loss, training)
         else:
             score = None if validation is None else partial(self._score, validation, loss)
-            history = train_stochastic(self, run, loss, training, score, incremental=incremental)
+            history = train_stochastic(
+                self, run, loss, training, score, stops_early=early, incremental=incremental
+            )
         if not incremental:
             chunks = partial(training.chunks, run.network.chunk_rows)
             run.network.settle(chunks, len(training))
@@ -222,7 +251,7 @@ class BaseNormNet(BaseEstimator, ABC):
                 "Solver produced non-finite parameter weights. The input data may"
                 " contain large values and need to be preprocessed."
             )
-        return self._keep(run, loss, history, going_on=going_on)
+        return self._keep(run, loss, history, validated=validates, going_on=going_on)
 
     def _validate(self, X, y, sample_weight, *, reset: bool):
         """Check the data.
@@ -258,6 +287,20 @@ class BaseNormNet(BaseEstimator, ABC):
             )
         return X, y, weight, None if weight.all() else row_numbers(len(weight))[weight != 0]
 
+    def _encode_held_out(self, held_out) -> dict | None:
+        """What makes `Samples` of the validation data of the caller's own, if there are any."""
+        X, y, sample_weight = held_out
+        if X is None and y is None and sample_weight is None:
+            return None
+        for name, value in (("X_val", X), ("y_val", y)):
+            if value is None:
+                raise ValueError(f"X_val and y_val must be given together, but {name} is None.")
+        if self.solver == "lbfgs":
+            raise ValueError("X_val and y_val are not supported by solver='lbfgs'.")
+        X, y, weight, rows = self._validate(X, y, sample_weight, reset=False)
+        _, target, _ = self._encode_target(y, weight, rows, going_on=True, incremental=True)
+        return {"X": X, "y": target, "weight": weight, "rows": rows}
+
     def _begin(self, X, n_outputs: int, n_rows: float) -> Run:
         """A run from the start, with one stream of random numbers for each use."""
         dtype = self.dtype
@@ -273,7 +316,7 @@ class BaseNormNet(BaseEstimator, ABC):
             split_seed=int(split.generate_state(1)[0]),
         )
 
-    def _go_on(self, X, n_outputs: int, n_rows: float) -> Run:
+    def _go_on(self, X, n_outputs: int, n_rows: float, *, validates: bool) -> Run:
         """A copy of the last run, so that it survives a failure, under today's parameters."""
         run = copy.deepcopy(self._run)
         if self.dtype not in ("auto", run.network.dtype):
@@ -290,16 +333,13 @@ class BaseNormNet(BaseEstimator, ABC):
             )
         network.restore(run.network.snapshot())
         run.network = network
-        if self._stops_early != (self.validation_scores_ is not None):
+        if validates != (self.validation_scores_ is not None):
             run.patience = Patience()  # the best loss is nothing to compare a score with
         return run
 
-    def _split(self, run: Run, X, target, weight, rows) -> tuple[Samples, Samples | None]:
+    def _hold_out(self, run: Run, target, rows, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
         """The rows to train on and, for early stopping, those to score."""
-        samples = partial(Samples, X, target, weight=weight, dtype=run.network.dtype)
-        if not self._stops_early:
-            return samples(rows=rows), None
-        rows = row_numbers(X.shape[0]) if rows is None else rows
+        rows = row_numbers(n_rows) if rows is None else rows
         n_held = math.ceil(self.validation_fraction * len(rows))
         if n_held < 2:
             raise ValueError(
@@ -312,40 +352,52 @@ class BaseNormNet(BaseEstimator, ABC):
                 "or increase the size of your dataset."
             )
         one_label = is_classifier(self) and target[:1].size == 1
-        training, held_out = hold_out(
+        return hold_out(
             rows,
             n_held,
             np.random.default_rng(run.split_seed),
             labels=target[rows].ravel() if one_label else None,
         )
-        return samples(rows=training), samples(rows=held_out)
 
-    @property
-    def _stops_early(self) -> bool:
-        return bool(self.early_stopping and self.solver in OPTIMIZERS)
+    def _stops_early(self, n_rows: float, given: bool) -> bool:
+        """Whether training ends when the score on held-out rows, `given` or not, stalls."""
+        if self.solver not in OPTIMIZERS:
+            return False
+        if self.early_stopping == "auto":
+            return given or 10_000 < n_rows < math.inf
+        return bool(self.early_stopping)
 
-    def _score(self, validation: Samples, loss: Loss, network: Network) -> float:
-        """Score the network as it would predict now; NaN if it cannot."""
+    def _score(self, validation: Samples, loss: Loss, network: Network) -> tuple[float, float]:
+        """Score and loss of the network as it would predict now; NaN if it cannot."""
         network.freeze()
         raw = np.concatenate([network.predict(x) for x, _ in validation.chunks(network.chunk_rows)])
         if not np.isfinite(raw).all():
-            return np.nan
-        return float(self._score_raw(validation.y, raw, loss, validation.weight))
+            return np.nan, np.nan
+        y, weight = validation.y, validation.weight
+        score = math.nan if self.scoring == "loss" else self._score_raw(y, raw, loss, weight)
+        share = np.full(len(raw), 1.0) if weight is None else weight
+        share = (share / share.sum()).astype(raw.dtype).reshape(-1, 1)
+        value = loss.value_and_gradient(y, raw, share)
+        return -value if self.scoring == "loss" else float(score), value
 
-    def _keep(self, run: Run, loss: Loss, history: History, *, going_on: bool) -> Self:
+    def _keep(
+        self, run: Run, loss: Loss, history: History, *, validated: bool, going_on: bool
+    ) -> Self:
         """Set the fitted attributes; from here on nothing fails."""
         run.network.freeze()
         self._run, self._loss = run, loss
         if not going_on:
             self.loss_curve_: list[float] = []
             self.validation_scores_: list[float] | None = None
+            self.history_: dict[str, list[float]] = {}
         self.loss_curve_ += history.losses
+        for name, values in history.columns().items():
+            self.history_.setdefault(name, []).extend(values)
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
-        early = self._stops_early
-        self.best_loss_ = None if early else -run.patience.best
-        self.best_validation_score_ = run.patience.best if early else None
+        self.best_loss_ = None if validated else -run.patience.best
+        self.best_validation_score_ = run.patience.best if validated else None
         self.validation_scores_ = (
-            (self.validation_scores_ or []) + history.scores if early else None
+            (self.validation_scores_ or []) + history.scores if validated else None
         )
         self.n_iter_ = history.n_iter
         self.t_ = run.samples
@@ -363,7 +415,7 @@ class BaseNormNet(BaseEstimator, ABC):
         return True
 
     def _partial_fit(self, X, y, sample_weight) -> Self:
-        if self.early_stopping:
+        if self.early_stopping is True:
             raise ValueError("partial_fit does not support early_stopping=True")
         return self._fit(X, y, sample_weight, incremental=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import partial
 from itertools import islice
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,20 @@ class History:
 
     losses: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
+    validation_losses: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
     n_iter: int = 0
+
+    def columns(self) -> dict[str, list[float]]:
+        """All that was recorded, under the names of the estimators' `history_`."""
+        return {
+            "loss": self.losses,
+            "validation_loss": self.validation_losses,
+            "validation_score": self.scores,
+            "learning_rate": self.rates,
+            "seconds": self.seconds,
+        }
 
 
 def train_full_batch(estimator, run: Run, loss: Loss, training: Samples) -> History:
@@ -61,14 +75,16 @@ def train_stochastic(
     run: Run,
     loss: Loss,
     training: Samples,
-    validation_score: Callable[[Network], float] | None,
+    validate: Callable[[Network], tuple[float, float]] | None,
     *,
+    stops_early: bool,
     incremental: bool,
 ) -> History:
     """Train by minibatches until the loss, or the validation score, stalls.
 
-    With a validation score, the network is left as it was when that was best. An
-    incremental call trains for one epoch and goes on with the optimiser's state.
+    Where there is something to validate on, which returns a score and a loss, the network
+    is left as it was when the score was best. An incremental call trains for one epoch and
+    goes on with the optimiser's state.
     """
     run.use(_settings(OPTIMIZERS[estimator.solver], estimator), anew=not incremental)
     schedule = _schedule(estimator, incremental=incremental)
@@ -78,7 +94,7 @@ def train_stochastic(
         factor = schedule.factor(seen / planned, run.samples, run.stalls)
         return float(estimator.learning_rate_init * factor)
 
-    run.network.tracks = incremental or validation_score is not None
+    run.network.tracks = incremental or validate is not None
     batches = partial(
         training.batches,
         run.order,
@@ -94,25 +110,32 @@ def train_stochastic(
     )
     history = History()
     # Where training goes on, what it starts from has scored best so far.
-    best = run.network.snapshot() if validation_score and run.patience.best > -math.inf else None
+    best = run.network.snapshot() if validate and run.patience.best > -math.inf else None
     try:
+        start = perf_counter()
         for value in islice(steps, 1 if incremental else estimator.max_iter):
             history.n_iter += 1
             history.losses.append(value)
+            history.rates.append(rate(run.samples - before))
             _say(estimator, f"Iteration {history.n_iter}, loss = {value:.8f}")
             score = -value
-            if validation_score:
-                score = validation_score(run.network)
+            if validate:
+                score, validation_loss = validate(run.network)
                 history.scores.append(score)
+                history.validation_losses.append(validation_loss)
                 _say(estimator, f"Validation score: {score:f}")
                 if score > run.patience.best:
                     best = run.network.snapshot()
+            history.seconds.append(perf_counter() - start)
+            start = perf_counter()
             run.patience = run.patience.after(score, tol=estimator.tol)
             if _diverged(value):
                 break
-            followed = not schedule.planned or validation_score is not None
+            if schedule.planned and not stops_early:
+                continue
+            watched = "Validation score" if validate else "Training loss"
             now = partial(rate, run.samples - before)
-            if followed and _stalled(estimator, run, schedule, now):
+            if _stalled(estimator, run, schedule, now, watched=watched):
                 break
         else:
             if not (incremental or schedule.planned):
@@ -137,11 +160,12 @@ def _diverged(value: float) -> bool:
     return True
 
 
-def _stalled(estimator, run: Run, schedule: Schedule, rate: Callable[[], float]) -> bool:
+def _stalled(
+    estimator, run: Run, schedule: Schedule, rate: Callable[[], float], *, watched: str
+) -> bool:
     """Whether training ends here because patience does; first the rate may be lowered."""
     if run.patience.waited <= estimator.n_iter_no_change:
         return False
-    watched = "Validation score" if estimator.early_stopping else "Training loss"
     message = (
         f"{watched} did not improve more than tol={estimator.tol:f}"
         f" for {estimator.n_iter_no_change} consecutive epochs."

@@ -132,13 +132,18 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     nesterovs_momentum : bool, default=True
         Whether to use Nesterov's momentum. Only used when ``solver='sgd'``.
 
-    early_stopping : bool, default=False
-        Whether to hold out `validation_fraction` of the rows, stop when the score on them
-        stalls, and give back the network that scored best. Not used when
-        ``solver='lbfgs'``.
+    early_stopping : bool or 'auto', default=False
+        Whether to stop when the score on held-out rows stalls, and give back the network that
+        scored best. The rows are those of `X_val` in `fit`, or else a share of X,
+        `validation_fraction`. 'auto' does so if `X_val` is given or X has more than 10,000
+        rows. Not used when ``solver='lbfgs'``.
+
+    scoring : {'loss'} or None, default=None
+        What held-out rows are scored by: accuracy in classification and R squared in
+        regression, or with 'loss' the negative of their loss.
 
     validation_fraction : float, default=0.1
-        Share of the rows to hold out, in [0, 1). Only used with early stopping.
+        Share of the rows to hold out, in [0, 1). Only used with early stopping without `X_val`.
 
     beta_1 : float, default=0.9
         Decay of the average of gradients, in [0, 1), of Adam and its kin.
@@ -220,16 +225,22 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Loss of the last iteration.
 
     best_loss_ : float or None
-        Lowest loss of all iterations. None with early stopping.
+        Lowest loss of all iterations. None where held-out rows were scored.
 
     loss_curve_ : list of float of length n_iter_
         Loss of each iteration; goes on over calls with warm_start and `partial_fit`.
 
     validation_scores_ : list of float of length n_iter_ or None
-        R squared on the held-out rows after each epoch. None without early stopping.
+        Score of the held-out rows after each epoch: R squared, unless `scoring` says
+        otherwise. None without any.
 
     best_validation_score_ : float or None
-        The best of them, at which the network was kept. None without early stopping.
+        The best of them, at which the network was kept. None without any.
+
+    history_ : dict of str to list of float
+        By epoch, going on as `loss_curve_` does: 'loss', 'validation_loss', 'validation_score',
+        'learning_rate' (at the end of the epoch) and 'seconds'. The lists of what there was
+        not are empty.
 
     t_ : int
         Number of training samples that the solver has seen.
@@ -331,6 +342,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         momentum=0.9,
         nesterovs_momentum=True,
         early_stopping=False,
+        scoring=None,
         validation_fraction=0.1,
         beta_1=0.9,
         beta_2=0.95,
@@ -368,6 +380,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
             momentum=momentum,
             nesterovs_momentum=nesterovs_momentum,
             early_stopping=early_stopping,
+            scoring=scoring,
             validation_fraction=validation_fraction,
             beta_1=beta_1,
             beta_2=beta_2,

@@ -258,7 +258,8 @@ def test_routed_weights_for_partial_fit():
 
 def test_requests():
     request = classifier().get_metadata_routing()
-    assert request.fit.requests.keys() == {"sample_weight"}
+    given = {"X_val", "y_val", "sample_weight_val"}
+    assert request.fit.requests.keys() == {"sample_weight", *given}
     assert request.partial_fit.requests.keys() == {"sample_weight", "classes"}
     assert regressor().get_metadata_routing().partial_fit.requests.keys() == {"sample_weight"}
 

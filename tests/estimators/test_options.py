@@ -71,6 +71,7 @@ OPTIONS = [
     ("momentum", 0.5, SGD),
     ("nesterovs_momentum", False, SGD),
     ("early_stopping", True, STOCHASTIC),
+    ("scoring", "loss", STOCHASTIC | {"early_stopping": (True,)}),
     ("validation_fraction", 0.3, STOCHASTIC | {"early_stopping": (True,)}),
     ("beta_1", 0.5, ADAM),
     ("beta_2", 0.9, SQUARES),
