@@ -5,6 +5,7 @@ in a new order each epoch, from Glorot-uniform weights. Training returns the los
 last epoch, so that it can be checked that nobody wins by doing less.
 """
 
+import os
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
@@ -20,7 +21,8 @@ from benchmarks.timing import cores
 from sknormnet import NormNetClassifier
 
 KEEP_PROB = 0.8
-torch.set_num_threads(cores())
+# A worker of a search imports this too; joblib tells it how many threads are its share.
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", cores())))
 
 
 def mlp(problem: Problem, epochs: int) -> MLPClassifier:
