@@ -121,7 +121,8 @@ def measure(path: Path, model: str, seed: int, n_rows: int | None = None) -> dic
     else:
         r2 = r2_score(y_test, np.ravel(estimator.predict(X_test)))
         scores = {"nRMSE": float(np.sqrt(1 - r2))}
-    return {"set": path.stem, "model": model, "seed": seed, **scores, "fit seconds": seconds}
+    run = {"set": path.stem, "model": model, "seed": seed, "rows": n_rows}
+    return run | scores | {"fit seconds": seconds}
 
 
 def _scores(classes, y, p) -> dict[str, float]:
@@ -174,7 +175,8 @@ def main() -> None:
     lines = arguments.results.read_text().splitlines() if arguments.results.exists() else []
     chosen = [BASELINE, *arguments.models, *(ABLATIONS if arguments.ablate else ())]
     models = dict.fromkeys(chosen)
-    runs = [json.loads(line) for line in lines]
+    # A run on another number of rows is none of these.
+    runs = [run for run in map(json.loads, lines) if run.get("rows") == arguments.rows]
     done = {(run["set"], run["model"], run["seed"]) for run in runs}
     for path in paths:
         for seed in arguments.seeds:

@@ -152,6 +152,13 @@ def test_another_kind_of_target_with_validation_data():
     assert model.out_activation_ == "logistic"
 
 
+@pytest.mark.parametrize("early_stopping", [True, np.True_])
+def test_parts_are_not_held_out(early_stopping):
+    model = NormNetRegressor(**SMALL, early_stopping=early_stopping)
+    with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):
+        model.partial_fit(X_REG, Y_REG)
+
+
 # ---------------------------------------------------------------------------------- history
 
 
