@@ -461,7 +461,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_rows, n_features)
             The inputs.
         n_samples : int, default=100
             How often to predict.

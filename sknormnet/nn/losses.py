@@ -56,20 +56,27 @@ class Loss(ABC):
         return True
 
 
-class SquaredError(Loss):
-    """Half the squared error, ``(raw - y)**2 / 2``."""
+class IdentityLoss(Loss):
+    """A loss whose raw predictions are the predictions, by default medians."""
 
     out_activation = "identity"
     allows_shift_and_scale = True
+
+    def inverse_link(self, raw):
+        return raw.copy()
+
+    def baseline(self, y, weight, n_outputs):
+        return _quantile(y, 0.5, weight)
+
+
+class SquaredError(IdentityLoss):
+    """Half the squared error, ``(raw - y)**2 / 2``."""
 
     def value_and_gradient(self, y, raw, weight) -> float:
         raw -= y
         residual = raw.copy()
         raw *= weight
         return 0.5 * float(np.vdot(raw, residual))
-
-    def inverse_link(self, raw):
-        return raw.copy()
 
     def baseline(self, y, weight, n_outputs):
         # A tenth of a standard deviation off the mean. At the mean, batch norm in front of
@@ -79,11 +86,8 @@ class SquaredError(Loss):
         return mean + 0.1 * np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight))
 
 
-class AbsoluteError(Loss):
+class AbsoluteError(IdentityLoss):
     """The absolute error, ``|raw - y|``; predictions are medians."""
-
-    out_activation = "identity"
-    allows_shift_and_scale = True
 
     def value_and_gradient(self, y, raw, weight) -> float:
         raw -= y
@@ -92,15 +96,9 @@ class AbsoluteError(Loss):
         raw *= weight
         return value
 
-    def inverse_link(self, raw):
-        return raw.copy()
-
-    def baseline(self, y, weight, n_outputs):
-        return _quantile(y, 0.5, weight)
-
 
 @dataclass(frozen=True)
-class Huber(Loss):
+class Huber(IdentityLoss):
     """Half the squared error up to a residual of `huber_delta`, linear beyond.
 
     ``r**2 / 2`` if ``|r| <= delta`` else ``delta * (|r| - delta / 2)``, with r = raw - y.
@@ -111,8 +109,6 @@ class Huber(Loss):
     Statistics 35.
     """
 
-    out_activation = "identity"
-    allows_shift_and_scale = True
     huber_delta: float = 1.35
 
     def value_and_gradient(self, y, raw, weight) -> float:
@@ -124,15 +120,9 @@ class Huber(Loss):
         raw *= weight
         return float(np.vdot(raw, residual))
 
-    def inverse_link(self, raw):
-        return raw.copy()
-
-    def baseline(self, y, weight, n_outputs):
-        return _quantile(y, 0.5, weight)
-
 
 @dataclass(frozen=True)
-class Quantile(Loss):
+class Quantile(IdentityLoss):
     """The pinball loss, ``q * (y - raw)`` if raw <= y else ``(1 - q) * (raw - y)``.
 
     Predictions are the quantiles of order q, `quantile`.
@@ -142,8 +132,6 @@ class Quantile(Loss):
     Koenker and Bassett (1978), "Regression quantiles", Econometrica 46.
     """
 
-    out_activation = "identity"
-    allows_shift_and_scale = True
     quantile: float = 0.5
 
     def value_and_gradient(self, y, raw, weight) -> float:
@@ -155,9 +143,6 @@ class Quantile(Loss):
         value = float(np.vdot(raw, slope))
         raw[...] = slope
         return value
-
-    def inverse_link(self, raw):
-        return raw.copy()
 
     def baseline(self, y, weight, n_outputs):
         return _quantile(y, self.quantile, weight)

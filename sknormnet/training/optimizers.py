@@ -96,16 +96,20 @@ class Adam(Optimizer):
         for p, g, m, v, step in blocks(
             parameters, gradient, state["m"], state["v"], scratch=scratch, penalty=penalty
         ):
-            np.multiply(m, beta_1, out=m)
-            np.add(m, g, out=m)
-            np.multiply(v, beta_2, out=v)
-            np.multiply(g, g, out=step)
-            np.add(v, step, out=v)
+            self._average(g, m, v, step)
             np.sqrt(v, out=step)
             np.add(step, epsilon, out=step)
             np.divide(m, step, out=step)
             np.multiply(step, rate, out=step)
             np.subtract(p, step, out=p)
+
+    def _average(self, g, m, v, scratch) -> None:
+        """Take the gradient into both running averages."""
+        np.multiply(m, self.beta_1, out=m)
+        np.add(m, g, out=m)
+        np.multiply(v, self.beta_2, out=v)
+        np.multiply(g, g, out=scratch)
+        np.add(v, scratch, out=v)
 
 
 @dataclass(frozen=True)
@@ -149,11 +153,7 @@ class NAdam(Adam):
         for p, g, m, v, step in blocks(
             parameters, gradient, state["m"], state["v"], scratch=scratch, penalty=penalty
         ):
-            np.multiply(m, beta_1, out=m)
-            np.add(m, g, out=m)
-            np.multiply(v, beta_2, out=v)
-            np.multiply(g, g, out=step)
-            np.add(v, step, out=v)
+            self._average(g, m, v, step)
             np.multiply(m, ahead, out=step)
             np.add(g, step, out=g)
             np.sqrt(v, out=step)
