@@ -15,6 +15,9 @@ in the network's flat vectors, as attributes of `lent`,
 where `x` is (n_rows, n_units in), `share` (1, n_rows) holds each row's share of the
 batch's weight and sums to 1, and `rng` draws the dropout masks. The buffers are reused:
 `y` holds until the next forward, and backward may overwrite `d_y`.
+
+For a stack of networks all arrays have one more axis in front, of length `lent.lead`; of
+sparse `x`, and of `rng`, there is a list.
 """
 
 from abc import ABC, abstractmethod
@@ -101,8 +104,8 @@ class Dense(Layer):
     def bind(self, n_rows, lent, *, input_gradient=True):
         W, W_T, d_W = lent.W, lent.W.mT, lent.d_W
         dot = _dot(W.ndim)
-        y = aligned_empty((n_rows, self.fan_out), W.dtype)
-        d_x = aligned_empty((n_rows, self.fan_in), W.dtype) if input_gradient else None
+        y = aligned_empty((*lent.lead, n_rows, self.fan_out), W.dtype)
+        d_x = aligned_empty((*lent.lead, n_rows, self.fan_in), W.dtype) if input_gradient else None
         ones = np.ones((1, n_rows), W.dtype)
 
         def forward(x, share, rng):
@@ -111,7 +114,7 @@ class Dense(Layer):
                 np.add(y, lent.b, out=y)
 
             def backward(d_y):
-                _product(dot, x.T, d_y, d_W)
+                _product(dot, _transposed(x), d_y, d_W)
                 if self.bias:
                     dot(ones, d_y, lent.d_b)
                 return None if d_x is None else dot(d_y, W_T, d_x)
@@ -167,7 +170,7 @@ class BatchNorm(Layer):
     def bind(self, n_rows, lent, *, input_gradient=True):
         gamma, beta, mean, var = lent.gamma, lent.beta, lent.mean, lent.var
         d_gamma, d_beta = lent.d_gamma, lent.d_beta
-        shape = n_rows, self.n_units
+        shape = *lent.lead, n_rows, self.n_units
         centred, y = (aligned_empty(shape, gamma.dtype) for _ in range(2))
         std, scale, row = np.empty((3, *gamma.shape), gamma.dtype)
         ones = np.ones((1, n_rows), gamma.dtype)
@@ -222,7 +225,7 @@ class Activate(Layer):
 
     def bind(self, n_rows, lent, *, input_gradient=True):
         function, derivative = self.activation.function, self.activation.derivative
-        shape = n_rows, self.n_units
+        shape = *lent.lead, n_rows, self.n_units
         y, slope = (aligned_empty(shape, lent.dtype) for _ in range(2))
 
         def forward(x, share, rng):
@@ -271,7 +274,7 @@ class Dropout(Layer):
         def forward(x, share, rng):
             if not isinstance(x, np.ndarray):
                 return self._sparse_forward(x, scale, rng), None
-            self._draw(rng, kept)
+            self.draw(rng, kept)
             np.multiply(kept, scale, out=mask)
             np.multiply(x, mask, out=y)
 
@@ -287,10 +290,10 @@ class Dropout(Layer):
         if not isinstance(x, np.ndarray):
             return self._sparse_forward(x, x.dtype.type(1 / self.keep_prob), rng)
         kept = np.empty(x.shape, bool)
-        self._draw(rng, kept)
+        self.draw(rng, kept)
         return x * (kept * x.dtype.type(1 / self.keep_prob))
 
-    def _draw(self, rng: np.random.Generator, kept: np.ndarray) -> None:
+    def draw(self, rng: np.random.Generator, kept: np.ndarray) -> None:
         """Fill `kept`, spending 16 random bits on an element."""
         # The raw words of the bit generator take a third of the time of rng.random.
         words = rng.bit_generator.random_raw(-(-kept.size // 4))
@@ -299,7 +302,7 @@ class Dropout(Layer):
 
     def _sparse_forward(self, x, scale, rng):
         kept = np.empty(x.data.shape, bool)
-        self._draw(rng, kept)
+        self.draw(rng, kept)
         y = x.copy()
         y.data *= kept * scale
         return y
@@ -315,8 +318,18 @@ def _dot(ndim: int) -> Callable:
 
 
 def _product(dot: Callable, x, W: np.ndarray, out: np.ndarray) -> None:
-    """``out[...] = x @ W`` for a dense or a sparse `x`."""
+    """``out[...] = x @ W`` for a dense or a sparse `x`, or a list of these."""
     if isinstance(x, np.ndarray):
         dot(x, W, out)
+    elif isinstance(x, list):
+        for x_one, W_one, out_one in zip(x, W, out, strict=True):
+            out_one[...] = x_one @ W_one
     else:
         out[...] = x @ W
+
+
+def _transposed(x):
+    """The transpose of a dense or a sparse `x`, or of each in a list."""
+    if isinstance(x, np.ndarray):
+        return x.mT
+    return [one.T for one in x] if isinstance(x, list) else x.T

@@ -5,10 +5,10 @@ Shapes, for all of them::
     raw     (n_rows, n_outputs)  the network's last layer, before the inverse link
     y       (n_rows, n_outputs)  the targets; (n_rows,) class numbers for MulticlassLogLoss
     weight  (n_rows, 1)          what one row's loss counts for in the value
+    losses  (n_rows, n_terms)    the losses of each row, unweighted, to be added up
 
-The value is ``sum(weight * loss of the row)``, where a row's loss is the sum over its
-outputs, and the gradient is the value's derivative with respect to raw. It is written
-into raw itself, which the caller has no more use for.
+The value is ``sum(weight * losses)``, and the gradient is its derivative with respect to
+raw. It is written into raw itself, which the caller has no more use for.
 """
 
 from abc import ABC, abstractmethod
@@ -36,8 +36,15 @@ class Loss(ABC):
     allows_shift_and_scale: ClassVar[bool] = False
 
     @abstractmethod
+    def losses_and_gradient(self, y, raw, weight) -> np.ndarray:
+        """Return the losses, and leave the gradient of their weighted sum in `raw`."""
+
     def value_and_gradient(self, y, raw, weight) -> float:
         """Return the value, and leave the gradient in `raw`."""
+        losses = self.losses_and_gradient(y, raw, weight)
+        if losses.shape == weight.shape:
+            return float(np.vdot(losses, weight))
+        return float((weight.T @ losses).sum())
 
     @abstractmethod
     def inverse_link(self, raw) -> np.ndarray:
@@ -72,11 +79,12 @@ class IdentityLoss(Loss):
 class SquaredError(IdentityLoss):
     """Half the squared error, ``(raw - y)**2 / 2``."""
 
-    def value_and_gradient(self, y, raw, weight) -> float:
+    def losses_and_gradient(self, y, raw, weight):
         raw -= y
-        residual = raw.copy()
+        losses = raw * raw
+        losses *= 0.5
         raw *= weight
-        return 0.5 * float(np.vdot(raw, residual))
+        return losses
 
     def baseline(self, y, weight, n_outputs):
         # A tenth of a standard deviation off the mean. At the mean, batch norm in front of
@@ -89,12 +97,12 @@ class SquaredError(IdentityLoss):
 class AbsoluteError(IdentityLoss):
     """The absolute error, ``|raw - y|``; predictions are medians."""
 
-    def value_and_gradient(self, y, raw, weight) -> float:
+    def losses_and_gradient(self, y, raw, weight):
         raw -= y
-        value = float(np.sum(np.abs(raw) * weight))
+        losses = np.abs(raw)
         np.sign(raw, out=raw)
         raw *= weight
-        return value
+        return losses
 
 
 @dataclass(frozen=True)
@@ -111,14 +119,15 @@ class Huber(IdentityLoss):
 
     huber_delta: float = 1.35
 
-    def value_and_gradient(self, y, raw, weight) -> float:
+    def losses_and_gradient(self, y, raw, weight):
         raw -= y
-        residual = raw.copy()
+        losses = raw.copy()
         np.clip(raw, -self.huber_delta, self.huber_delta, out=raw)
         # With c, the residual cut off at delta, either case is c * (r - c / 2).
-        residual -= raw / 2
+        losses -= raw / 2
+        losses *= raw
         raw *= weight
-        return float(np.vdot(raw, residual))
+        return losses
 
 
 @dataclass(frozen=True)
@@ -134,15 +143,14 @@ class Quantile(IdentityLoss):
 
     quantile: float = 0.5
 
-    def value_and_gradient(self, y, raw, weight) -> float:
+    def losses_and_gradient(self, y, raw, weight):
         raw -= y
         slope = np.sign(raw)
         slope += (raw != 0) * (1 - 2 * self.quantile)
         slope /= 2
-        slope *= weight
-        value = float(np.vdot(raw, slope))
-        raw[...] = slope
-        return value
+        losses = raw * slope
+        np.multiply(slope, weight, out=raw)
+        return losses
 
     def baseline(self, y, weight, n_outputs):
         return _quantile(y, self.quantile, weight)
@@ -161,14 +169,14 @@ class GammaDeviance(Loss):
 
     out_activation = "exp"
 
-    def value_and_gradient(self, y, raw, weight) -> float:
+    def losses_and_gradient(self, y, raw, weight):
         ratio = y * np.exp(-raw)
         deviance = ratio - 1
         deviance += raw
         deviance -= np.log(y)
         np.subtract(1, ratio, out=raw)
         raw *= weight
-        return float(np.sum(deviance * weight))
+        return deviance
 
     def inverse_link(self, raw):
         return np.exp(raw)
@@ -188,14 +196,14 @@ class PoissonDeviance(Loss):
 
     out_activation = "exp"
 
-    def value_and_gradient(self, y, raw, weight) -> float:
+    def losses_and_gradient(self, y, raw, weight):
         mean = np.exp(raw)
         deviance = xlogy(y, y)
         deviance -= y * raw
         np.subtract(mean, y, out=raw)
         deviance += raw
         raw *= weight
-        return float(np.sum(deviance * weight))
+        return deviance
 
     def inverse_link(self, raw):
         return np.exp(raw)
@@ -242,7 +250,7 @@ class BinaryLogLoss(ClassificationLoss):
 
     out_activation = "logistic"
 
-    def value_and_gradient(self, y, raw, weight) -> float:
+    def losses_and_gradient(self, y, raw, weight):
         if self.label_smoothing:
             half = raw.dtype.type(self.label_smoothing / 2)
             y = np.where(y, 1 - half, half)
@@ -251,7 +259,7 @@ class BinaryLogLoss(ClassificationLoss):
         expit(raw, out=raw)
         raw -= y
         raw *= weight
-        return float(np.sum(losses * weight))
+        return losses
 
     def baseline(self, y, weight, n_outputs):
         share = np.average(y, axis=0, weights=weight)
@@ -266,8 +274,8 @@ SAFE_EXPONENT = {4: 60.0, 8: 600.0}  # by item size: exp is far from overflow an
 
 @lru_cache(maxsize=16)
 def _constants(n_rows: int, n_classes: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Where each row starts in the flattened raw predictions, and a column of ones."""
-    return np.arange(0, n_rows * n_classes, n_classes), np.ones((n_classes, 1), dtype)
+    """Where each row starts in the flattened raw predictions, and a one for each class."""
+    return np.arange(0, n_rows * n_classes, n_classes), np.ones(n_classes, dtype)
 
 
 class MulticlassLogLoss(ClassificationLoss):
@@ -279,26 +287,30 @@ class MulticlassLogLoss(ClassificationLoss):
 
     out_activation = "softmax"
 
-    def value_and_gradient(self, y, raw, weight) -> float:
+    def losses_and_gradient(self, y, raw, weight):
         starts, ones = _constants(*raw.shape, raw.dtype)
         flat, of_y, limit = raw.reshape(-1), starts + y, SAFE_EXPONENT[raw.dtype.itemsize]
         # The maximum of each row takes a quarter of the loss's time; most need it not.
         if not (flat.min() > -limit and flat.max() < limit):
-            raw -= raw.max(axis=-1, keepdims=True)
+            most, least = (f(axis=-1, keepdims=True) for f in (raw.max, raw.min))
+            # By rows, so that none depends on what others it is in a batch with.
+            raw -= np.where((least > -limit) & (most < limit), 0, most)
         raw_of_y, smoothing = flat[of_y], self.label_smoothing
         if smoothing:
             raw_of_y *= 1 - smoothing
-            raw_of_y += (raw @ ones).reshape(-1) * (smoothing / raw.shape[1])
+            raw_of_y += np.vecdot(raw, ones) * (smoothing / raw.shape[1])
         np.exp(raw, out=raw)
-        total = raw @ ones
-        value = np.vdot(np.log(total), weight) - np.vdot(raw_of_y, weight)
+        # Unlike those of raw @ ones, its sums of a row do not depend on the rows beside it.
+        total = np.vecdot(raw, ones).reshape(-1, 1)
+        losses = np.log(total)
+        losses -= raw_of_y.reshape(-1, 1)
         np.divide(weight, total, out=total)
         raw *= total
         if smoothing:
             raw -= weight * (smoothing / raw.shape[1])
             weight = weight * (1 - smoothing)
         flat[of_y] -= weight.reshape(-1)
-        return float(value)
+        return losses
 
     def baseline(self, y, weight, n_outputs):
         share = np.bincount(y, weight, n_outputs)

@@ -12,6 +12,7 @@ from sknormnet.nn.activations import Activation
 from sknormnet.nn.initializers import Initializer
 from sknormnet.nn.layers import Activate, BatchNorm, Dense, Dropout, Layer
 from sknormnet.nn.parameters import Layout
+from sknormnet.nn.stack import lined_up
 
 CHUNK_ELEMENTS = 2**19  # of the widest layer, at a time, while predicting: a few MB
 KEEP_ELEMENTS = 2**24  # of a layer, of all rows, while taking statistics: tens of MB
@@ -30,6 +31,8 @@ class Network:
         float32 or float64: the precision of everything in it.
     momentum : float, default=0.9
         What the running statistics of batch norm keep of their OLD value at a batch.
+    lead : tuple of int, default=()
+        For a stack of networks that train together, how many; see `stacked`.
 
     Attributes
     ----------
@@ -44,18 +47,42 @@ class Network:
         look before can do without, which saves a small network some calls.
     """
 
-    def __init__(self, layers: Sequence[Layer], dtype, momentum: float = 0.9):
+    def __init__(
+        self, layers: Sequence[Layer], dtype, momentum: float = 0.9, lead: tuple[int, ...] = ()
+    ):
         self.layers = tuple(layers)
         self.dtype = np.dtype(dtype)
         self.momentum = momentum
         self._trained = Layout([x.parameters for x in layers], ("W", "b", "gamma", "beta"))
         self._tracked = Layout([x.statistics for x in layers], ("mean", "var"))
         self.n_weights = self._trained.total("W")
-        self.parameters = aligned_zeros(self._trained.size, self.dtype)
-        self.statistics = np.zeros(self._tracked.size, self.dtype)
+        self.parameters = aligned_zeros((*lead, self._trained.size), self.dtype)
+        self.statistics = np.zeros((*lead, self._tracked.size), self.dtype)
         self.tracks = True
-        self._statistics_weight = 0.0
+        self.momentum_weight = 0.0
         self._steps: list | None = None
+
+    @classmethod
+    def stacked(cls, networks: Sequence["Network"]) -> "Network":
+        """Networks that differ in their dropout at most, as one that trains them together.
+
+        Only training can be done with it: their vectors become rows of the stack's, so
+        that each of them is at any time the network that it would be on its own.
+        """
+        first = networks[0]
+        stack = cls(
+            lined_up([network.layers for network in networks]),
+            first.dtype,
+            first.momentum,
+            (len(networks),),
+        )
+        stack.tracks, stack.momentum_weight = first.tracks, first.momentum_weight
+        for network, parameters, statistics in zip(
+            networks, stack.parameters, stack.statistics, strict=True
+        ):
+            parameters[...], statistics[...] = network.parameters, network.statistics
+            network.parameters, network.statistics = parameters, statistics
+        return stack
 
     def initialize(self, rng: np.random.Generator) -> "Network":
         """Set all parameters to their starting values, layer by layer."""
@@ -140,18 +167,18 @@ class Network:
             strict=True,
         ):
             vars(mine).update({f"d_{name}": d for name, d in vars(d_mine).items()})
-            vars(mine).update(vars(batch), dtype=self.dtype)
+            vars(mine).update(vars(batch), dtype=self.dtype, lead=self.parameters.shape[:-1])
         return lent
 
     def _track(self, batch_statistics: np.ndarray) -> None:
         """Move the running averages, free of the bias towards their start.
 
-        They are sum(m**age * batch) / sum(m**age); `_statistics_weight` is (1 - m) times
+        They are sum(m**age * batch) / sum(m**age); `momentum_weight` is (1 - m) times
         the denominator.
         """
-        self._statistics_weight = self.momentum * self._statistics_weight + 1 - self.momentum
+        self.momentum_weight = self.momentum * self.momentum_weight + 1 - self.momentum
         batch_statistics -= self.statistics
-        batch_statistics *= (1 - self.momentum) / self._statistics_weight
+        batch_statistics *= (1 - self.momentum) / self.momentum_weight
         self.statistics += batch_statistics
 
     # -------------------------------------------------------------- prediction
@@ -182,7 +209,7 @@ class Network:
                 values = kept = list(values)
                 start = end
             lent[end].mean[...], lent[end].var[...] = _moments(values)
-        self._statistics_weight = 1.0
+        self.momentum_weight = 1.0
 
     def freeze(self) -> "Network":
         """Fold batch norm into the weights, once, for all predictions to come."""
@@ -271,12 +298,12 @@ class Network:
 
     def snapshot(self) -> tuple:
         """Copy of all that training changes."""
-        return self.parameters.copy(), self.statistics.copy(), self._statistics_weight
+        return self.parameters.copy(), self.statistics.copy(), self.momentum_weight
 
     def restore(self, snapshot: tuple) -> None:
         """Go back to a snapshot."""
         self._steps = None
-        self.parameters[...], self.statistics[...], self._statistics_weight = snapshot
+        self.parameters[...], self.statistics[...], self.momentum_weight = snapshot
 
     def __getstate__(self):
         return vars(self) | {"_steps": None}  # derived, and views of the parameters in part

@@ -43,10 +43,14 @@ class Layout:
         return sum(spans[name].stop - spans[name].start for spans in self._spans if name in spans)
 
     def views(self, vector: np.ndarray) -> list[SimpleNamespace]:
-        """For each layer, its arrays by name, as views of `vector`."""
+        """For each layer, its arrays by name, as views of `vector`, or of a stack of vectors."""
+        lead = vector.shape[:-1]
         return [
             SimpleNamespace(
-                **{name: vector[span].reshape(shapes[name]) for name, span in spans.items()}
+                **{
+                    name: vector[..., span].reshape(lead + shapes[name])
+                    for name, span in spans.items()
+                }
             )
             for shapes, spans in zip(self.shapes, self._spans, strict=True)
         ]

@@ -1,7 +1,9 @@
 """Rows of X, dense, sparse or memory-mapped, as minibatches; knows nothing of networks."""
 
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,6 +94,13 @@ class Samples:
         shuffle : bool
             Rows of an X of more than `POOL` numbers are shuffled in pools of that size.
         """
+        cuts = self.cuts(rng, batch_size, min_batch_size=min_batch_size, shuffle=shuffle)
+        return map(self._batch, cuts)
+
+    def cuts(
+        self, rng: np.random.Generator, batch_size: int, *, min_batch_size: int, shuffle: bool
+    ) -> Iterator[slice | np.ndarray]:
+        """The rows of each of these batches, in X and y."""
         order, done = self._rows, 0
         if shuffle:
             order, mixed = row_numbers(len(self)), self._mixed(rng)
@@ -100,7 +109,7 @@ class Samples:
                 some = next(mixed)
                 order[done : done + len(some)] = some
                 done += len(some)
-            yield self._batch(part if order is None else order[part])
+            yield part if order is None else order[part]
 
     def _mixed(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """All row numbers in random order, in pools.
@@ -134,15 +143,18 @@ class Samples:
     def _batch(self, rows) -> Batch:
         X = self._take("X", self._X, rows, self._dtype)
         y = self._take("y", self._y, rows, self._y_dtype)
-        n_rows = X.shape[0]
+        return Batch(X, y, *self.weigh(rows, X.shape[0]))
+
+    def weigh(self, rows, n_rows: int) -> tuple[float, np.ndarray, np.ndarray]:
+        """What some rows count, as total, weight and share of their `Batch`."""
         if self._weight is None:
             weight = self._equal_weights(n_rows)
-            return Batch(X, y, float(n_rows), weight, weight.T)
+            return float(n_rows), weight, weight.T
         weight = self._weight if rows is None else self._weight[rows]
         weight = weight.reshape(-1, 1)
         total = n_rows * self._mean_weight
         share = weight.T / (weight.sum() or 1)  # negative ones may cancel out
-        return Batch(X, y, total, *(w.astype(self._dtype) for w in (weight / total, share)))
+        return total, (weight / total).astype(self._dtype), share.astype(self._dtype)
 
     def _equal_weights(self, n_rows: int) -> np.ndarray:
         key = "weight", n_rows
@@ -159,14 +171,96 @@ class Samples:
         key = name, len(rows)
         if key not in self._buffers:
             self._buffers[key] = aligned_empty((len(rows), *array.shape[1:]), dtype)
-        buffer = self._buffers[key]
-        if array.dtype == dtype and array.flags.c_contiguous:
-            # take with a buffer is four times faster than array[rows], but it would copy
-            # the whole of an array of another dtype or order first.
-            array.take(rows, axis=0, out=buffer, mode="clip")
-        else:
-            np.copyto(buffer, array[rows], casting="same_kind")
-        return buffer
+        return _gather(array, rows, self._buffers[key])
+
+
+def _gather(array: np.ndarray, rows, buffer: np.ndarray) -> np.ndarray:
+    """array[rows] in the buffer."""
+    if array.dtype == buffer.dtype and array.flags.c_contiguous:
+        # take with a buffer is four times faster than array[rows], but it would copy
+        # the whole of an array of another dtype or order first.
+        array.take(rows, axis=0, out=buffer, mode="clip")
+    else:
+        np.copyto(buffer, array[rows], casting="same_kind")
+    return buffer
+
+
+class StackedSamples:
+    """As many rows of several data sets, handed out in batches with a leading axis.
+
+    Each member gets, batch by batch, the rows that its `Samples` would hand out alone. Their
+    losses are worked out together: y and weight hold the rows of all members one below the
+    other. Of sparse X there is a list.
+
+    Parameters
+    ----------
+    members : sequence of Samples
+        All of the same length, number of features, kind and dtype.
+    """
+
+    def __init__(self, members: Sequence[Samples]):
+        self._members = members
+        self._spans = {
+            "X": _spans([member._X for member in members], operator.is_),
+            "y": _spans([member._y for member in members], np.array_equal),
+        }
+        self._buffers: dict[tuple, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self._members[0])
+
+    def batches(self, rngs: Sequence[np.random.Generator], *args, **kwargs) -> Iterator[Batch]:
+        """All rows once, each member's in the order that its own generator draws."""
+        pairs = zip(self._members, rngs, strict=True)
+        cuts = (member.cuts(rng, *args, **kwargs) for member, rng in pairs)
+        return map(self._batch, zip(*cuts, strict=True))
+
+    def _batch(self, rows: tuple) -> Batch:
+        first = self._members[0]
+        X = self._take("X", [m._X for m in self._members], rows, first._dtype)
+        y = self._take("y", [m._y for m in self._members], rows, first._y_dtype)
+        n_rows = y.shape[1]
+        y = y.reshape(-1, *y.shape[2:])
+        if all(member._weight is None for member in self._members):
+            return Batch(X, y, float(n_rows), *self._equal_weights(n_rows))
+        weighed = (m.weigh(r, n_rows) for m, r in zip(self._members, rows, strict=True))
+        totals, weights, shares = zip(*weighed, strict=True)
+        total = np.array(totals).reshape(-1, 1)
+        return Batch(X, y, total, np.concatenate(weights), np.stack(shares))
+
+    def _equal_weights(self, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+        key = "weight", n_rows
+        if key not in self._buffers:
+            _, weight, _ = self._members[0].weigh(None, n_rows)
+            self._buffers[key] = np.tile(weight, (len(self._members), 1))
+        weight = self._buffers[key]
+        return weight, weight[:n_rows].T
+
+    def _take(self, name: str, arrays: list, rows: tuple, dtype):
+        if not isinstance(arrays[0], np.ndarray):
+            return [a[r].astype(dtype, copy=False) for a, r in zip(arrays, rows, strict=True)]
+        # One call for all members that have the same array: half as long for batches of 32.
+        joint = [_joint(rows[span]) for span in self._spans[name]]
+        key = name, joint[0].shape[1]
+        if key not in self._buffers:
+            shape = len(arrays), joint[0].shape[1], *arrays[0].shape[1:]
+            self._buffers[key] = aligned_empty(shape, dtype)
+        for span, numbers in zip(self._spans[name], joint, strict=True):
+            _gather(arrays[span.start], numbers, self._buffers[key][span])
+        return self._buffers[key]
+
+
+def _spans(arrays: list, same: Callable) -> list[slice]:
+    """Where neighbours are the same."""
+    pairs = enumerate(pairwise(arrays), 1)
+    cuts = [0, *(k for k, (one, other) in pairs if not same(one, other)), len(arrays)]
+    return [slice(*ends) for ends in pairwise(cuts)]
+
+
+def _joint(rows: tuple) -> np.ndarray:
+    """Row numbers of several members, of shape (n_members, n_rows)."""
+    numbers = [row_numbers(x.stop)[x] if isinstance(x, slice) else x for x in rows]
+    return np.concatenate(numbers).reshape(len(rows), -1)
 
 
 def row_numbers(n_rows: int) -> np.ndarray:

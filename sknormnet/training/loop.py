@@ -62,7 +62,7 @@ class Run:
 
 
 def objective(
-    network, loss, *, alpha: float, penalty_gradient: bool = True
+    network, loss, *, alpha: float | None, penalty_gradient: bool = True
 ) -> tuple[Objective, np.ndarray]:
     """Return the function that training minimises, and the vector for its gradient.
 
@@ -73,7 +73,7 @@ def objective(
     ----------
     network : Network
     loss : Loss
-    alpha : float
+    alpha : float or None
         Strength of the L2 penalty.
     penalty_gradient : bool, default=True
         Whether the gradient has the penalty's part in it. Else an optimiser is to add it.
@@ -83,27 +83,38 @@ def objective(
     evaluate : callable ``(batch, rng) -> value``
         Fills the gradient; `rng` draws the dropout masks.
     gradient : ndarray of shape (n_parameters,)
+
+    A stack of networks has values of shape (n_networks, 1), and so has its alpha.
     """
     gradient = aligned_empty(network.parameters.shape, network.parameters.dtype)
-    W = network.parameters[: network.n_weights]
+    W = network.parameters[..., : network.n_weights]
+    is_stack = W.ndim > 1
     scratch = scratch_for(gradient)
     forwards: dict[int, Callable] = {}
 
-    def evaluate(batch: Batch, rng: np.random.Generator | None) -> float:
+    def evaluate(batch: Batch, rng: Any) -> Any:
         X, y, total, weight, share = batch
         n_rows = share.shape[-1]
         if n_rows not in forwards:
             forwards[n_rows] = network.bind(n_rows, gradient)
         raw, backward = forwards[n_rows](X, share, rng)
-        value = loss.value_and_gradient(y, raw, weight)
+        value = (_values if is_stack else loss.value_and_gradient)(y, raw, weight)
         backward(raw)
-        if alpha:
-            value += 0.5 * alpha / total * float(np.dot(W, W))
+        if alpha is not None:
+            strength = alpha / total
+            squares = np.vecdot(W, W)[:, None] if is_stack else float(np.dot(W, W))
+            value += 0.5 * strength * squares
             if penalty_gradient:
-                penalty = Penalty(alpha / total, W.size)
+                penalty = Penalty(strength, network.n_weights)
                 for _ in blocks(network.parameters, gradient, scratch=scratch, penalty=penalty):
                     pass
         return value
+
+    def _values(y, raw, weight) -> np.ndarray:
+        """The value for each network of a stack; the losses of all rows are worked out as one."""
+        losses = loss.losses_and_gradient(y, raw.reshape(-1, raw.shape[-1]), weight)
+        losses, weight = (x.reshape(len(raw), raw.shape[1], -1) for x in (losses, weight))
+        return np.matmul(weight.mT, losses).sum(axis=-1)
 
     return evaluate, gradient
 
@@ -113,11 +124,14 @@ def epochs(
     loss,
     batches: Callable[[], Iterator[Batch]],
     *,
-    alpha: float,
+    alpha: float | None,
     rate: Callable[[int], float],
     max_grad_norm: float | None = None,
+    seen: int = 0,
 ) -> Iterator[float]:
     """Train for one epoch at each ``next``, without end.
+
+    Of a `Stack` of runs, loss, alpha, rate and max_grad_norm have shape (n_members, 1).
 
     Parameters
     ----------
@@ -125,11 +139,13 @@ def epochs(
     loss : Loss
     batches : callable
         Starts a pass over the training rows.
-    alpha : float
+    alpha : float or None
     rate : callable ``seen -> learning rate``
         Asked before each step; seen is the number of rows in all steps before it.
     max_grad_norm : float or None
         What the norm of the loss's gradient is cut down to where it is larger.
+    seen : int, default=0
+        What to count these rows from.
 
     Yields
     ------
@@ -140,15 +156,17 @@ def epochs(
     n_weights = run.network.n_weights
     evaluate, gradient = objective(run.network, loss, alpha=alpha, penalty_gradient=False)
     scratch = scratch_for(parameters)
-    seen = 0
+    limited = []  # each gradient, and what its norm may be
+    if max_grad_norm is not None:
+        limited = list(zip(np.atleast_2d(gradient), np.ravel(max_grad_norm), strict=True))
     while True:
         losses, n_samples = 0.0, 0
         for batch in batches():
-            n_rows = batch.share.size
+            n_rows = batch.share.shape[-1]
             losses += evaluate(batch, run.dropout) * n_rows
-            if max_grad_norm is not None:
-                _clip(gradient, max_grad_norm)
-            penalty = Penalty(alpha / batch.total, n_weights)
+            for one, max_norm in limited:
+                _clip(one, max_norm)
+            penalty = Penalty(None if alpha is None else alpha / batch.total, n_weights)
             update(parameters, gradient, run.state, rate(seen + n_samples), scratch, penalty)
             n_samples += n_rows
         seen += n_samples
@@ -160,4 +178,4 @@ def _clip(gradient: np.ndarray, max_norm: float) -> None:
     """Scale the gradient down to a norm of `max_norm`, if it is longer."""
     norm = math.sqrt(float(np.dot(gradient, gradient)))
     if norm > max_norm:
-        gradient *= max_norm / norm
+        gradient *= float(max_norm) / norm

@@ -2,12 +2,12 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from sknormnet._aligned import aligned_zeros
-from sknormnet.training.blocks import Penalty, blocks
+from sknormnet.training.blocks import Penalty, blocks, cast
 
 NO_PENALTY = Penalty()
 
@@ -15,7 +15,16 @@ State = dict[str, Any]
 
 
 class Optimizer(ABC):
-    """Settings of an optimiser, under the names of the estimators' parameters."""
+    """Settings of an optimiser, under the names of the estimators' parameters.
+
+    Attributes
+    ----------
+    of_member : str
+        The setting, if any, that each network of a stack may have its own value of: then
+        an array of shape (n_members, 1), as the rate is for a stack.
+    """
+
+    of_member: ClassVar[str] = ""
 
     @abstractmethod
     def start(self, parameters: np.ndarray) -> State:
@@ -46,6 +55,7 @@ class SGD(Optimizer):
     with Nesterov's momentum ``parameters += momentum * v - rate * gradient``.
     """
 
+    of_member: ClassVar[str] = "momentum"
     momentum: float = 0.9
     nesterovs_momentum: bool = True
 
@@ -53,15 +63,16 @@ class SGD(Optimizer):
         return {"velocity": _zeros_like(parameters)}
 
     def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
+        rate, momentum = (cast(x, parameters.dtype) for x in (rate, self.momentum))
         for p, g, v, step in blocks(
             parameters, gradient, state["velocity"], scratch=scratch, penalty=penalty
         ):
             np.multiply(g, rate, out=step)
-            v *= self.momentum
+            v *= momentum
             v -= step
             if self.nesterovs_momentum:
                 p -= step
-                np.multiply(v, self.momentum, out=step)
+                np.multiply(v, momentum, out=step)
                 p += step
             else:
                 p += v
@@ -91,7 +102,8 @@ class Adam(Optimizer):
         # eleven; the factors are made up for in the rate and in epsilon.
         state["t"] += 1
         t, (beta_1, beta_2) = state["t"], (self.beta_1, self.beta_2)
-        rate *= (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) / (1 - beta_2) ** 0.5
+        factor = (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) / (1 - beta_2) ** 0.5
+        rate = cast(rate * factor, parameters.dtype)
         epsilon = self.epsilon / (1 - beta_2) ** 0.5
         for p, g, m, v, step in blocks(
             parameters, gradient, state["m"], state["v"], scratch=scratch, penalty=penalty
@@ -124,6 +136,7 @@ class AdamW(Adam):
     Loshchilov and Hutter (2019), "Decoupled weight decay regularization", arXiv 1711.05101.
     """
 
+    of_member: ClassVar[str] = "weight_decay"
     weight_decay: float = 0.01
 
     def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
@@ -147,7 +160,8 @@ class NAdam(Adam):
         # The state is that of Adam: m / (1 - beta_1) and v / (1 - beta_2).
         state["t"] += 1
         t, (beta_1, beta_2) = state["t"], (self.beta_1, self.beta_2)
-        rate *= (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) / (1 - beta_2) ** 0.5
+        factor = (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) / (1 - beta_2) ** 0.5
+        rate = cast(rate * factor, parameters.dtype)
         ahead = beta_1 * (1 - beta_1**t) / (1 - beta_1 ** (t + 1))
         epsilon = self.epsilon * ((1 - beta_2**t) / (1 - beta_2)) ** 0.5
         for p, g, m, v, step in blocks(
@@ -179,6 +193,7 @@ class RMSprop(Optimizer):
         return {"v": _zeros_like(parameters)}
 
     def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
+        rate = cast(rate, parameters.dtype)
         for p, g, v, step in blocks(
             parameters, gradient, state["v"], scratch=scratch, penalty=penalty
         ):
