@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class Dropouts(Layer):
 def lined_up(rows: Sequence[Sequence[Layer]]) -> list[Layer]:
     """The layers of networks side by side; where some have a dropout, `Dropouts`."""
     layers: list[Layer] = []
-    queues = [deque(row) for row in rows]
+    queues: list[deque[Any]] = [deque(row) for row in rows]
     while queues[0]:
         drop = [isinstance(queue[0], Dropout) for queue in queues]
         if any(drop):

@@ -21,7 +21,7 @@ class Batch(NamedTuple):
 
     X : {ndarray, CSR matrix} of shape (n_rows, n_features)
     y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
-    total : float
+    total : float or, of a stack, ndarray of shape (n_members, 1)
         ``n_rows * mean(w)``, with the mean over the whole training set: what the batch's
         sums are divided by, so that a weight means the same in every batch.
     weight : ndarray of shape (n_rows, 1)
@@ -32,7 +32,7 @@ class Batch(NamedTuple):
 
     X: Any
     y: np.ndarray
-    total: float
+    total: Any
     weight: np.ndarray
     share: np.ndarray
 

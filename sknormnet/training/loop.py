@@ -26,7 +26,7 @@ class Run:
     Attributes
     ----------
     network : Network
-    order, dropout : Generator
+    order, dropout : Generator, or a list of them for a `Stack`
         Draw the order of rows and the dropout masks.
     split_seed : int
         Draws the validation rows, the same ones whenever training goes on.
@@ -41,8 +41,8 @@ class Run:
     """
 
     network: Any
-    order: np.random.Generator
-    dropout: np.random.Generator
+    order: Any
+    dropout: Any
     split_seed: int
     optimizer: Any = None
     state: State = field(default_factory=dict)
