@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -22,13 +22,13 @@ from sknormnet.estimators._sklearn import (
     check_sample_weight,
     fit_context,
 )
-from sknormnet.estimators._training import History, train_full_batch, train_stochastic
+from sknormnet.estimators._training import History, Job, train
+from sknormnet.estimators._validation import Rows, own_rows, split, stops_early, validation
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.layers import Dense, Dropout
 from sknormnet.nn.losses import Loss
-from sknormnet.nn.network import Network
-from sknormnet.training.batches import Samples, hold_out, row_numbers
+from sknormnet.training.batches import row_numbers
 from sknormnet.training.loop import Run
 from sknormnet.training.optimizers import OPTIMIZERS
 from sknormnet.training.schedules import SCHEDULES
@@ -213,45 +213,56 @@ class BaseNormNet(BaseEstimator, ABC):
             return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     def _fit(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental: bool = False) -> Self:
+        job = self._prepare(X, y, sample_weight, held_out, incremental=incremental)
+        return self._finish(job, train(self, job))
+
+    def _prepare(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental: bool) -> Job:
+        """All of a fit that comes before training."""
         going_on = hasattr(self, "_run") and (incremental or self.warm_start)
         if not going_on:
             self.__dict__.pop("_run", None)  # what is new is not checked against the last fit
-        X, y, weight, rows = self._validate(X, y, sample_weight, reset=not going_on)
-        loss, target, n_outputs = self._encode_target(
-            y, weight, rows, going_on=going_on, incremental=incremental
+        data, loss, n_outputs = self._encode(
+            X, y, sample_weight, going_on=going_on, incremental=incremental
         )
-        n_rows = math.inf if incremental else X.shape[0] if rows is None else len(rows)
-        given = self._encode_held_out(held_out)
-        early = self._stops_early(n_rows, given is not None)
-        validates = early or given is not None
+        n_rows = math.inf if incremental else len(data)
+        held = own_rows(self, *held_out)
+        early = stops_early(self, n_rows, own=held is not None)
         if going_on:
-            run = self._go_on(X, n_outputs, n_rows, validates=validates)
+            validated = early or held is not None
+            run = self._go_on(data.X, n_outputs, n_rows, validated=validated)
         else:
-            run = self._begin(X, n_outputs, n_rows)
-        samples = partial(Samples, dtype=run.network.dtype)
-        if early and given is None:
-            rows, held = self._hold_out(run, target, rows, X.shape[0])
-            given = {"X": X, "y": target, "weight": weight, "rows": held}
-        training = samples(X, target, weight=weight, rows=rows)
-        validation = samples(**given) if given else None
+            run = self._begin(data.X, n_outputs, n_rows)
+        if early and held is None:
+            data, held = split(self, data, run.split_seed)
+        dtype = run.network.dtype
+        training = data.samples(dtype)
         if not going_on:
             run.network.start_at(loss.baseline(training.y, training.weight, n_outputs))
-        if self.solver == "lbfgs":
-            history = train_full_batch(self, run, loss, training)
-        else:
-            score = None if validation is None else partial(self._score, validation, loss)
-            history = train_stochastic(
-                self, run, loss, training, score, stops_early=early, incremental=incremental
-            )
-        if not incremental:
-            chunks = partial(training.chunks, run.network.chunk_rows)
-            run.network.settle(chunks, len(training))
-        if not run.network.is_finite():
+        validate = None if held is None else validation(self, held, loss, dtype)
+        return Job(run, loss, training, validate, early, going_on, incremental)
+
+    def _finish(self, job: Job, history: History) -> Self:
+        """All of a fit that comes after training."""
+        network = job.run.network
+        if not job.incremental:
+            chunks = partial(job.training.chunks, network.chunk_rows)
+            network.settle(chunks, len(job.training))
+        if not network.is_finite():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may"
                 " contain large values and need to be preprocessed."
             )
-        return self._keep(run, loss, history, validated=validates, going_on=going_on)
+        return self._keep(job, history)
+
+    def _encode(
+        self, X, y, sample_weight, *, going_on: bool, incremental: bool
+    ) -> tuple[Rows, Loss, int]:
+        """Check the data, and return them as the loss takes them, the loss and its outputs."""
+        X, y, weight, rows = self._validate(X, y, sample_weight, reset=not going_on)
+        loss, target, n_outputs = self._encode_target(
+            y, weight, rows, going_on=going_on, incremental=incremental
+        )
+        return Rows(X, target, weight, rows), loss, n_outputs
 
     def _validate(self, X, y, sample_weight, *, reset: bool):
         """Check the data.
@@ -287,20 +298,6 @@ class BaseNormNet(BaseEstimator, ABC):
             )
         return X, y, weight, None if weight.all() else row_numbers(len(weight))[weight != 0]
 
-    def _encode_held_out(self, held_out) -> dict | None:
-        """What makes `Samples` of the validation data of the caller's own, if there are any."""
-        X, y, sample_weight = held_out
-        if X is None and y is None and sample_weight is None:
-            return None
-        for name, value in (("X_val", X), ("y_val", y)):
-            if value is None:
-                raise ValueError(f"X_val and y_val must be given together, but {name} is None.")
-        if self.solver == "lbfgs":
-            raise ValueError("X_val and y_val are not supported by solver='lbfgs'.")
-        X, y, weight, rows = self._validate(X, y, sample_weight, reset=False)
-        _, target, _ = self._encode_target(y, weight, rows, going_on=True, incremental=True)
-        return {"X": X, "y": target, "weight": weight, "rows": rows}
-
     def _begin(self, X, n_outputs: int, n_rows: float) -> Run:
         """A run from the start, with one stream of random numbers for each use."""
         dtype = self.dtype
@@ -316,7 +313,7 @@ class BaseNormNet(BaseEstimator, ABC):
             split_seed=int(split.generate_state(1)[0]),
         )
 
-    def _go_on(self, X, n_outputs: int, n_rows: float, *, validates: bool) -> Run:
+    def _go_on(self, X, n_outputs: int, n_rows: float, *, validated: bool) -> Run:
         """A copy of the last run, so that it survives a failure, under today's parameters."""
         run = copy.deepcopy(self._run)
         if self.dtype not in ("auto", run.network.dtype):
@@ -333,60 +330,16 @@ class BaseNormNet(BaseEstimator, ABC):
             )
         network.restore(run.network.snapshot())
         run.network = network
-        if validates != (self.validation_scores_ is not None):
+        if validated != (self.validation_scores_ is not None):
             run.patience = Patience()  # the best loss is nothing to compare a score with
         return run
 
-    def _hold_out(self, run: Run, target, rows, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-        """The rows to train on and, for early stopping, those to score."""
-        rows = row_numbers(n_rows) if rows is None else rows
-        n_held = math.ceil(self.validation_fraction * len(rows))
-        if n_held < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' "
-                "or the size of your dataset."
-            )
-        if n_held == len(rows):
-            raise ValueError(
-                "No row is left to train on. Decrease 'validation_fraction' "
-                "or increase the size of your dataset."
-            )
-        one_label = is_classifier(self) and target[:1].size == 1
-        return hold_out(
-            rows,
-            n_held,
-            np.random.default_rng(run.split_seed),
-            labels=target[rows].ravel() if one_label else None,
-        )
-
-    def _stops_early(self, n_rows: float, given: bool) -> bool:
-        """Whether training ends when the score on held-out rows, `given` or not, stalls."""
-        if self.solver not in OPTIMIZERS:
-            return False
-        if self.early_stopping == "auto":
-            return given or 10_000 < n_rows < math.inf
-        return bool(self.early_stopping)
-
-    def _score(self, validation: Samples, loss: Loss, network: Network) -> tuple[float, float]:
-        """Score and loss of the network as it would predict now; NaN if it cannot."""
-        network.freeze()
-        raw = np.concatenate([network.predict(x) for x, _ in validation.chunks(network.chunk_rows)])
-        if not np.isfinite(raw).all():
-            return np.nan, np.nan
-        y, weight = validation.y, validation.weight
-        score = math.nan if self.scoring == "loss" else self._score_raw(y, raw, loss, weight)
-        share = np.full(len(raw), 1.0) if weight is None else weight
-        share = (share / share.sum()).astype(raw.dtype).reshape(-1, 1)
-        value = loss.value_and_gradient(y, raw, share)
-        return -value if self.scoring == "loss" else float(score), value
-
-    def _keep(
-        self, run: Run, loss: Loss, history: History, *, validated: bool, going_on: bool
-    ) -> Self:
+    def _keep(self, job: Job, history: History) -> Self:
         """Set the fitted attributes; from here on nothing fails."""
+        run, loss, validated = job.run, job.loss, job.validated
         run.network.freeze()
         self._run, self._loss = run, loss
-        if not going_on:
+        if not job.going_on:
             self.loss_curve_: list[float] = []
             self.validation_scores_: list[float] | None = None
             self.history_: dict[str, list[float]] = {}

@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import partial
-from itertools import islice
 from time import perf_counter
 from typing import Any
 
@@ -44,9 +43,47 @@ class History:
         }
 
 
-def train_full_batch(estimator, run: Run, loss: Loss, training: Samples) -> History:
+@dataclass
+class Job:
+    """One fit, prepared: what is to be trained, on what, and how it is judged.
+
+    Attributes
+    ----------
+    run : Run
+    loss : Loss
+    training : Samples
+    validate : callable ``network -> (score, loss)`` or None
+        Judges the network after each epoch, on rows that are held out, if there are any.
+    stops_early : bool
+        Whether training ends when that score stalls.
+    going_on : bool
+        Whether the run is a former call's, which training goes on from.
+    incremental : bool
+        Whether to train for one epoch, and go on with the optimiser's state.
+    """
+
+    run: Run
+    loss: Loss
+    training: Samples
+    validate: Callable[[Network], tuple[float, float]] | None
+    stops_early: bool
+    going_on: bool
+    incremental: bool
+
+    @property
+    def validated(self) -> bool:
+        """Whether it is by held-out rows that epochs are compared."""
+        return self.validate is not None
+
+
+def train(estimator, job: Job) -> History:
+    """Train the job's network by the estimator's solver."""
+    return (train_full_batch if estimator.solver == "lbfgs" else train_stochastic)(estimator, job)
+
+
+def train_full_batch(estimator, job: Job) -> History:
     """Train by L-BFGS on all rows at once."""
-    history = History()
+    run, history = job.run, History()
 
     def report(value: float) -> None:
         history.losses.append(value)
@@ -55,8 +92,8 @@ def train_full_batch(estimator, run: Run, loss: Loss, training: Samples) -> Hist
 
     result = lbfgs(
         run.network,
-        loss,
-        training.whole(),
+        job.loss,
+        job.training.whole(),
         alpha=float(estimator.alpha),
         max_iter=estimator.max_iter,
         max_fun=estimator.max_fun,
@@ -65,119 +102,153 @@ def train_full_batch(estimator, run: Run, loss: Loss, training: Samples) -> Hist
     )
     if not history.losses:
         report(float(result.fun))
-    run.samples += result.nfev * len(training)
+    run.samples += result.nfev * len(job.training)
     history.n_iter = check_optimize_result("lbfgs", result, estimator.max_iter)
     return history
 
 
-def train_stochastic(
-    estimator,
-    run: Run,
-    loss: Loss,
-    training: Samples,
-    validate: Callable[[Network], tuple[float, float]] | None,
-    *,
-    stops_early: bool,
-    incremental: bool,
-) -> History:
+def train_stochastic(estimator, job: Job) -> History:
     """Train by minibatches until the loss, or the validation score, stalls.
 
-    Where there is something to validate on, which returns a score and a loss, the network
-    is left as it was when the score was best. An incremental call trains for one epoch and
-    goes on with the optimiser's state.
+    Where there is something to validate on, the network is left as it was when the score
+    was best.
     """
-    run.use(_settings(OPTIMIZERS[estimator.solver], estimator), anew=not incremental)
-    schedule = _schedule(estimator, incremental=incremental)
-    planned, before = len(training) * estimator.max_iter, run.samples
-
-    def rate(seen: int) -> float:
-        factor = schedule.factor(seen / planned, run.samples, run.stalls)
-        return float(estimator.learning_rate_init * factor)
-
-    run.network.tracks = incremental or validate is not None
-    batches = partial(
-        training.batches,
-        run.order,
-        **_batching(estimator, run, len(training), incremental=incremental),
-    )
+    run = job.run
+    run.use(_settings(OPTIMIZERS[estimator.solver], estimator), anew=not job.incremental)
+    run.network.tracks = job.incremental or job.validated
+    batching = _batching(estimator, run, len(job.training), incremental=job.incremental)
+    progress = Progress(estimator, job)
     steps = epochs(
         run,
-        loss,
-        batches,
+        job.loss,
+        partial(job.training.batches, run.order, **batching),
         alpha=float(estimator.alpha),
-        rate=rate,
+        rate=progress.rate,
         max_grad_norm=estimator.max_grad_norm,
     )
-    history = History()
-    # Where training goes on, what it starts from has scored best so far.
-    best = run.network.snapshot() if validate and run.patience.best > -math.inf else None
     try:
-        start = perf_counter()
-        for value in islice(steps, 1 if incremental else estimator.max_iter):
-            history.n_iter += 1
-            history.losses.append(value)
-            history.rates.append(rate(run.samples - before))
-            _say(estimator, f"Iteration {history.n_iter}, loss = {value:.8f}")
-            score = -value
-            if validate:
-                score, validation_loss = validate(run.network)
-                history.scores.append(score)
-                history.validation_losses.append(validation_loss)
-                _say(estimator, f"Validation score: {score:f}")
-                if score > run.patience.best:
-                    best = run.network.snapshot()
-            history.seconds.append(perf_counter() - start)
-            start = perf_counter()
-            run.patience = run.patience.after(score, tol=estimator.tol)
-            if _diverged(value):
-                break
-            if schedule.planned and not stops_early:
-                continue
-            watched = "Validation score" if validate else "Training loss"
-            now = partial(rate, run.samples - before)
-            if _stalled(estimator, run, schedule, now, watched=watched):
-                break
-        else:
-            if not (incremental or schedule.planned):
-                warnings.warn(
-                    f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) "
-                    "reached and the optimization hasn't converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=2,
-                )
+        progress.start()
+        while progress.after_epoch(next(steps)):
+            pass
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
-    if best:
-        run.network.restore(best)
-    return history
+    return progress.finish()
 
 
-def _diverged(value: float) -> bool:
-    """Whether training ends here because the loss is no number any more."""
-    if np.isfinite(value):
-        return False
-    warnings.warn(f"Training has diverged: the loss is {value}.", ConvergenceWarning, stacklevel=2)
-    return True
+class Progress:
+    """How one job comes along: what is recorded of each epoch, and whether there is another.
 
+    Parameters
+    ----------
+    estimator : BaseNormNet
+        Its parameters say when training ends.
+    job : Job
 
-def _stalled(
-    estimator, run: Run, schedule: Schedule, rate: Callable[[], float], *, watched: str
-) -> bool:
-    """Whether training ends here because patience does; first the rate may be lowered."""
-    if run.patience.waited <= estimator.n_iter_no_change:
-        return False
-    message = (
-        f"{watched} did not improve more than tol={estimator.tol:f}"
-        f" for {estimator.n_iter_no_change} consecutive epochs."
-    )
-    if not schedule.goes_on(rate()):
-        reason = " Learning rate too small." if run.stalls else ""
-        _say(estimator, f"{message}{reason} Stopping.")
+    Attributes
+    ----------
+    rate : callable ``seen -> learning rate``
+        What holds after `seen` rows of this call.
+    """
+
+    def __init__(self, estimator, job: Job):
+        self._estimator, self._job = estimator, job
+        self._schedule = _schedule(estimator, incremental=job.incremental)
+        self._epochs = 1 if job.incremental else estimator.max_iter
+        self._history = History()
+        self._before = job.run.samples
+        self._best: tuple | None = None
+        # Where training goes on, what it starts from has scored best so far.
+        if job.validated and job.run.patience.best > -math.inf:
+            self._best = job.run.network.snapshot()
+        self.rate = _rate(self._schedule, estimator, job.run, len(job.training))
+
+    def start(self) -> None:
+        """Start the clock of an epoch."""
+        self._started = perf_counter()
+
+    def after_epoch(self, loss: float) -> bool:
+        """Record an epoch of this loss; return whether training goes on."""
+        self._history.n_iter += 1
+        self._history.losses.append(loss)
+        self._history.rates.append(self._rate_now())
+        _say(self._estimator, f"Iteration {self._history.n_iter}, loss = {loss:.8f}")
+        score = self._validated() if self._job.validated else -loss
+        self._history.seconds.append(perf_counter() - self._started)
+        self.start()
+        run = self._job.run
+        run.patience = run.patience.after(score, tol=self._estimator.tol)
+        return not (self._diverged(loss) or self._stalled() or self._at_the_end())
+
+    def finish(self) -> History:
+        """Go back to the best epoch, if there is a score to tell it by."""
+        if self._best:
+            self._job.run.network.restore(self._best)
+        return self._history
+
+    def _rate_now(self) -> float:
+        return self.rate(self._job.run.samples - self._before)
+
+    def _validated(self) -> float:
+        """Score the network, and keep it if it is the best so far."""
+        score, loss = self._job.validate(self._job.run.network)
+        self._history.scores.append(score)
+        self._history.validation_losses.append(loss)
+        _say(self._estimator, f"Validation score: {score:f}")
+        if score > self._job.run.patience.best:
+            self._best = self._job.run.network.snapshot()
+        return score
+
+    def _diverged(self, loss: float) -> bool:
+        """Whether training ends here because the loss is no number any more."""
+        if np.isfinite(loss):
+            return False
+        warnings.warn(
+            f"Training has diverged: the loss is {loss}.", ConvergenceWarning, stacklevel=4
+        )
         return True
-    run.patience = run.patience.renewed()
-    run.stalls += 1
-    _say(estimator, f"{message} Setting learning rate to {rate():f}")
-    return False
+
+    def _stalled(self) -> bool:
+        """Whether training ends here because patience does; first the rate may be lowered."""
+        run, estimator = self._job.run, self._estimator
+        follows_a_plan = self._schedule.planned and not self._job.stops_early
+        if follows_a_plan or run.patience.waited <= estimator.n_iter_no_change:
+            return False
+        message = (
+            f"{'Validation score' if self._job.validated else 'Training loss'} did not improve"
+            f" more than tol={estimator.tol:f} for {estimator.n_iter_no_change} consecutive"
+            " epochs."
+        )
+        if not self._schedule.goes_on(self._rate_now()):
+            reason = " Learning rate too small." if run.stalls else ""
+            _say(estimator, f"{message}{reason} Stopping.")
+            return True
+        run.patience = run.patience.renewed()
+        run.stalls += 1
+        _say(estimator, f"{message} Setting learning rate to {self._rate_now():f}")
+        return False
+
+    def _at_the_end(self) -> bool:
+        """Whether this was the last epoch; a warning tells where more might have helped."""
+        if self._history.n_iter < self._epochs:
+            return False
+        if not (self._job.incremental or self._schedule.planned):
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self._estimator.max_iter}) "
+                "reached and the optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return True
+
+
+def _rate(schedule: Schedule, estimator, run: Run, n_rows: int) -> Callable[[int], float]:
+    """The learning rate as a function of the rows seen so far in this call."""
+    start, planned = estimator.learning_rate_init, n_rows * estimator.max_iter
+
+    def rate(seen: int) -> float:
+        return float(start * schedule.factor(seen / planned, run.samples, run.stalls))
+
+    return rate
 
 
 def _batching(estimator, run: Run, n_rows: int, *, incremental: bool) -> dict[str, Any]:
