@@ -53,6 +53,24 @@ ACTIVATION = {
 # ----------------------------------------------- losses: of each row, and d / d raw of the sum
 
 
+ORDERS = np.array([0.1, 0.5, 0.9])
+
+
+def ascending(raw):
+    steps = softplus(raw[:, 1:])
+    return np.c_[raw[:, 0], raw[:, 0] + steps[:, 0], raw[:, 0] + steps[:, 0] + steps[:, 1]]
+
+
+def pinball(y, prediction):
+    return np.maximum(ORDERS * (y - prediction), (1 - ORDERS) * (prediction - y))
+
+
+def ascending_slope(y, raw):
+    low, middle, high = np.where(ascending(raw) > y, 1 - ORDERS, -ORDERS).T
+    slope = expit(raw)
+    return np.c_[low + middle + high, slope[:, 1] * (middle + high), slope[:, 2] * high]
+
+
 def one_hot(y, raw):
     return np.eye(raw.shape[1])[y]
 
@@ -70,6 +88,7 @@ LOSS = {
         lambda y, raw: abs(raw - y).sum(axis=1) / 2,
         lambda y, raw: np.sign(raw - y) / 2,
     ),
+    "quantiles": (lambda y, raw: pinball(y, ascending(raw)).sum(axis=1), ascending_slope),
     "gamma": (
         lambda y, raw: (raw - np.log(y) + y * np.exp(-raw) - 1).sum(axis=1),
         lambda y, raw: 1 - y * np.exp(-raw),
@@ -252,7 +271,8 @@ def targets(loss: str, n_rows: int, n_outputs: int, rng) -> np.ndarray:
         return rng.integers(n_outputs, size=n_rows)
     if loss == "binary":
         return rng.integers(2, size=(n_rows, n_outputs)).astype(float)
-    return rng.poisson(2, size=(n_rows, n_outputs)) + (0.5 if loss == "gamma" else 0.0)
+    n_targets = 1 if loss == "quantiles" else n_outputs
+    return rng.poisson(2, size=(n_rows, n_targets)) + (0.5 if loss == "gamma" else 0.0)
 
 
 def weighted_batch(X, y, rng) -> Batch:

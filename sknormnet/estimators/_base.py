@@ -3,17 +3,21 @@
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import cycle, islice
 from numbers import Integral, Real
-from typing import Self
+from types import SimpleNamespace
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
+from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sknormnet._choices import choose
 from sknormnet.estimators._architecture import build_network
 from sknormnet.estimators._sklearn import (
     Interval,
@@ -22,17 +26,18 @@ from sknormnet.estimators._sklearn import (
     check_sample_weight,
     fit_context,
 )
-from sknormnet.estimators._training import History, Job, train
-from sknormnet.estimators._validation import Rows, own_rows, split, stops_early, validation
+from sknormnet.estimators._stacks import train
+from sknormnet.estimators._training import History, Job, is_stochastic, mean_history
+from sknormnet.estimators._validation import Rows, Validation, own_rows, split_rows, stops_early
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.layers import Dense, Dropout
 from sknormnet.nn.losses import Loss
+from sknormnet.nn.network import Network
 from sknormnet.training.batches import row_numbers
 from sknormnet.training.loop import Run
-from sknormnet.training.optimizers import OPTIMIZERS
-from sknormnet.training.schedules import SCHEDULES
-from sknormnet.training.stopping import Patience
+from sknormnet.training.optimizers import OPTIMIZERS, Optimizer
+from sknormnet.training.schedules import SCHEDULES, Schedule
 
 NONE_HELD = None, None, None  # no validation data of the caller's own
 
@@ -43,11 +48,11 @@ class BaseNormNet(BaseEstimator, ABC):
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS)), Activation, "array-like"],
-        "solver": [StrOptions({*OPTIMIZERS, "lbfgs"})],
+        "solver": [StrOptions({*OPTIMIZERS, "lbfgs"}), Optimizer],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto", "scale"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions(set(SCHEDULES)), callable],
+        "learning_rate": [StrOptions(set(SCHEDULES)), Schedule, callable],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -59,7 +64,7 @@ class BaseNormNet(BaseEstimator, ABC):
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
         "early_stopping": ["boolean", StrOptions({"auto"})],
-        "scoring": [StrOptions({"loss"}), None],
+        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
@@ -77,6 +82,7 @@ class BaseNormNet(BaseEstimator, ABC):
         "input_keep_prob": [Interval(Real, 0, 1, closed="right")],
         "init": [StrOptions({"auto", *INITIALIZERS}), callable],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -115,6 +121,8 @@ class BaseNormNet(BaseEstimator, ABC):
         input_keep_prob,
         init,
         dtype,
+        n_members,
+        loss,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -149,6 +157,8 @@ class BaseNormNet(BaseEstimator, ABC):
         self.input_keep_prob = input_keep_prob
         self.init = init
         self.dtype = dtype
+        self.n_members = n_members
+        self.loss = loss
 
     # ------------------------------------------------------ for the leaf classes to fill
 
@@ -160,6 +170,11 @@ class BaseNormNet(BaseEstimator, ABC):
 
         `rows` are the numbers of the rows that count, or None for all.
         """
+
+    def _choose_loss(self, table: Mapping[str, Loss], kind: type, **settings) -> Any:
+        """The loss: an object as it is, one of the table with the fields that are given."""
+        loss = choose(f"The 'loss' parameter of {type(self).__name__}", self.loss, table, kind)
+        return loss if loss is self.loss else loss.with_settings(settings)
 
     def _weigh_classes(self, y, weight: np.ndarray | None) -> np.ndarray | None:
         """Return the weights of the rows, with those of their classes multiplied in."""
@@ -212,47 +227,56 @@ class BaseNormNet(BaseEstimator, ABC):
         with undone_on_failure(self):
             return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
-    def _fit(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental: bool = False) -> Self:
-        job = self._prepare(X, y, sample_weight, held_out, incremental=incremental)
-        return self._finish(job, train(self, job))
+    def _prepare_fit(
+        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
+    ) -> list[Job]:
+        """The jobs that `fit` would train: to be trained elsewhere, and then finished."""
+        self._validate_params()
+        return self._prepare(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
-    def _prepare(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental: bool) -> Job:
-        """All of a fit that comes before training."""
-        going_on = hasattr(self, "_run") and (incremental or self.warm_start)
+    def _fit(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental: bool = False) -> Self:
+        jobs = self._prepare(X, y, sample_weight, held_out, incremental=incremental)
+        return self._finish(jobs, train(jobs))
+
+    def _prepare(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental=False) -> list[Job]:
+        """All of a fit that comes before training: a job for each member."""
+        going_on = hasattr(self, "_runs") and (incremental or self.warm_start)
         if not going_on:
-            self.__dict__.pop("_run", None)  # what is new is not checked against the last fit
+            self.__dict__.pop("_runs", None)  # what is new is not checked against the last fit
         data, loss, n_outputs = self._encode(
             X, y, sample_weight, going_on=going_on, incremental=incremental
         )
         n_rows = math.inf if incremental else len(data)
         held = own_rows(self, *held_out)
         early = stops_early(self, n_rows, own=held is not None)
-        if going_on:
-            validated = early or held is not None
-            run = self._go_on(data.X, n_outputs, n_rows, validated=validated)
-        else:
-            run = self._begin(data.X, n_outputs, n_rows)
+        runs = (self._go_on if going_on else self._begin)(data.X, n_outputs, n_rows)
         if early and held is None:
-            data, held = split(self, data, run.split_seed)
-        dtype = run.network.dtype
-        training = data.samples(dtype)
+            data, held = split_rows(self, data, runs[0].split_seed)
+        dtype, jobs = runs[0].network.dtype, []
+        for run in runs:
+            training = data.samples(dtype)
+            validate = None if held is None else Validation(self, held, loss, dtype)
+            run.watch("loss" if held is None else ("score", self.scoring))
+            jobs.append(Job(self, run, loss, training, validate, early, going_on, incremental))
         if not going_on:
-            run.network.start_at(loss.baseline(training.y, training.weight, n_outputs))
-        validate = None if held is None else validation(self, held, loss, dtype)
-        return Job(run, loss, training, validate, early, going_on, incremental)
+            raw = loss.baseline(training.y, training.weight, n_outputs)
+            for run in runs:
+                run.network.start_at(raw)
+        return jobs
 
-    def _finish(self, job: Job, history: History) -> Self:
+    def _finish(self, jobs: Sequence[Job], histories: Sequence[History]) -> Self:
         """All of a fit that comes after training."""
-        network = job.run.network
-        if not job.incremental:
-            chunks = partial(job.training.chunks, network.chunk_rows)
-            network.settle(chunks, len(job.training))
-        if not network.is_finite():
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may"
-                " contain large values and need to be preprocessed."
-            )
-        return self._keep(job, history)
+        for job in jobs:
+            network = job.run.network
+            if not job.incremental:
+                chunks = partial(job.training.chunks, network.chunk_rows)
+                network.settle(chunks, len(job.training))
+            if not network.is_finite():
+                raise ValueError(
+                    "Solver produced non-finite parameter weights. The input data may"
+                    " contain large values and need to be preprocessed."
+                )
+        return self._keep(jobs, mean_history(histories))
 
     def _encode(
         self, X, y, sample_weight, *, going_on: bool, incremental: bool
@@ -262,7 +286,7 @@ class BaseNormNet(BaseEstimator, ABC):
         loss, target, n_outputs = self._encode_target(
             y, weight, rows, going_on=going_on, incremental=incremental
         )
-        return Rows(X, target, weight, rows), loss, n_outputs
+        return Rows(X, y, target, weight, rows), loss, n_outputs
 
     def _validate(self, X, y, sample_weight, *, reset: bool):
         """Check the data.
@@ -298,47 +322,59 @@ class BaseNormNet(BaseEstimator, ABC):
             )
         return X, y, weight, None if weight.all() else row_numbers(len(weight))[weight != 0]
 
-    def _begin(self, X, n_outputs: int, n_rows: float) -> Run:
-        """A run from the start, with one stream of random numbers for each use."""
+    def _begin(self, X, n_outputs: int, n_rows: float) -> list[Run]:
+        """Runs from the start, each with one stream of random numbers for each use."""
         dtype = self.dtype
         if dtype == "auto":
             dtype = np.float32 if X.dtype == np.float32 else np.float64
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        weights, order, dropout, split = np.random.SeedSequence(seed).spawn(4)
-        network = build_network(self, X.shape[1], n_outputs, dtype, n_rows=n_rows)
-        return Run(
-            network.initialize(np.random.Generator(np.random.SFC64(weights))),
-            order=np.random.Generator(np.random.SFC64(order)),
-            dropout=np.random.Generator(np.random.SFC64(dropout)),
-            split_seed=int(split.generate_state(1)[0]),
-        )
+        streams = iter(np.random.SeedSequence(seed).spawn(4 * self.n_members))
+        runs = []
+        for weights, order, dropout, split in zip(*[streams] * 4, strict=True):
+            network = build_network(self, X.shape[1], n_outputs, dtype, n_rows=n_rows)
+            runs.append(
+                Run(
+                    network.initialize(np.random.Generator(np.random.SFC64(weights))),
+                    order=np.random.Generator(np.random.SFC64(order)),
+                    dropout=np.random.Generator(np.random.SFC64(dropout)),
+                    split_seed=int(split.generate_state(1)[0]),
+                )
+            )
+        return runs
 
-    def _go_on(self, X, n_outputs: int, n_rows: float, *, validated: bool) -> Run:
-        """A copy of the last run, so that it survives a failure, under today's parameters."""
-        run = copy.deepcopy(self._run)
-        if self.dtype not in ("auto", run.network.dtype):
+    def _go_on(self, X, n_outputs: int, n_rows: float) -> list[Run]:
+        """Copies of the last runs, so that these survive a failure, under today's parameters."""
+        runs = copy.deepcopy(self._runs)
+        before = runs[0].network
+        if self.dtype not in ("auto", before.dtype):
             raise ValueError(
                 "Training can go on (partial_fit, warm_start=True) only with the same dtype."
-                f" It was {run.network.dtype} and would be {self.dtype}."
+                f" It was {before.dtype} and would be {self.dtype}."
             )
-        network = build_network(self, X.shape[1], n_outputs, run.network.dtype, n_rows=n_rows)
-        if not network.same_shapes(run.network):
+        if len(runs) != self.n_members:
             raise ValueError(
-                "Training can go on (partial_fit, warm_start=True) only with the same"
-                " hidden_layer_sizes, batchnorm and number of outputs. The layers were"
-                f" {run.network} and would be {network}."
+                "Training can go on (partial_fit, warm_start=True) only with the same n_members."
+                f" It was {len(runs)} and would be {self.n_members}."
             )
-        network.restore(run.network.snapshot())
-        run.network = network
-        if validated != (self.validation_scores_ is not None):
-            run.patience = Patience()  # the best loss is nothing to compare a score with
-        return run
+        for run in runs:
+            network = build_network(self, X.shape[1], n_outputs, before.dtype, n_rows=n_rows)
+            if not network.same_shapes(before):
+                raise ValueError(
+                    "Training can go on (partial_fit, warm_start=True) only with the same"
+                    " hidden_layer_sizes, batchnorm and number of outputs. The layers were"
+                    f" {before} and would be {network}."
+                )
+            network.restore(run.network.snapshot())
+            run.network = network
+        return runs
 
-    def _keep(self, job: Job, history: History) -> Self:
+    def _keep(self, jobs: Sequence[Job], history: History) -> Self:
         """Set the fitted attributes; from here on nothing fails."""
-        run, loss, validated = job.run, job.loss, job.validated
-        run.network.freeze()
-        self._run, self._loss = run, loss
+        job, validated = jobs[0], jobs[0].validated
+        for run in (job.run for job in jobs):
+            run.network.freeze()
+        self._predict_with([job.run for job in jobs], job.loss)
+        best = float(np.mean([job.run.patience.best for job in jobs]))
         if not job.going_on:
             self.loss_curve_: list[float] = []
             self.validation_scores_: list[float] | None = None
@@ -347,20 +383,34 @@ class BaseNormNet(BaseEstimator, ABC):
         for name, values in history.columns().items():
             self.history_.setdefault(name, []).extend(values)
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
-        self.best_loss_ = None if validated else -run.patience.best
-        self.best_validation_score_ = run.patience.best if validated else None
+        self.best_loss_ = None if validated else -best
+        self.best_validation_score_ = best if validated else None
         self.validation_scores_ = (
             (self.validation_scores_ or []) + history.scores if validated else None
         )
         self.n_iter_ = history.n_iter
-        self.t_ = run.samples
-        self.n_layers_ = len(self.coefs_) + 1
-        self.n_outputs_ = self.coefs_[-1].shape[1]
-        self.out_activation_ = loss.out_activation
+        self.t_ = max(job.run.samples for job in jobs)
         return self
 
+    def _predict_with(self, runs: list, loss: Loss) -> None:
+        """Set what predictions need, of the runs their networks."""
+        self._runs, self._loss = runs, loss
+        self.n_layers_ = len(self.coefs_) + 1
+        self.n_outputs_ = self.coefs_[-1].shape[-1]
+        self.out_activation_ = loss.out_activation
+
+    def _fitted_copy(self, network: Network, loss: Loss) -> Self:
+        """Return a shallow copy that predicts with a network as it is while training.
+
+        It knows no names of features, so that validated arrays may be predicted.
+        """
+        fitted = copy.copy(self)
+        fitted.__dict__.pop("feature_names_in_", None)
+        fitted._predict_with([SimpleNamespace(network=network)], loss)
+        return fitted
+
     def _check_solver(self) -> bool:
-        if self.solver not in OPTIMIZERS:
+        if not is_stochastic(self):
             raise AttributeError(
                 "partial_fit is only available for stochastic"
                 f" optimizers. {self.solver} is not stochastic."
@@ -387,7 +437,8 @@ class BaseNormNet(BaseEstimator, ABC):
         Returns
         -------
         activations : ndarray of shape (n_samples, n_units)
-            Behind activation and batch norm, without dropout.
+            Behind activation and batch norm, without dropout. With `n_members` above 1, of
+            shape (n_members, n_samples, n_units).
 
         Raises
         ------
@@ -401,32 +452,34 @@ class BaseNormNet(BaseEstimator, ABC):
                 f"layer must be an int in the range [{-n_hidden}, {n_hidden}): there are"
                 f" {n_hidden} hidden layers. Got {layer!r} instead."
             )
-        return self._run.network.hidden(X, int(layer) % n_hidden)
+        found = [run.network.hidden(X, int(layer) % n_hidden) for run in self._runs]
+        return _of_members(found)
 
     def _validate_inputs(self, X):
         check_is_fitted(self)
         return validate_data(self, X, accept_sparse="csr", dtype="numeric", reset=False)
 
-    def _predict_raw(self, X) -> np.ndarray:
-        """The network's raw predictions, of shape (n_samples, n_outputs)."""
+    def _predict_raws(self, X) -> list[np.ndarray]:
+        """Each network's raw predictions, of shape (n_samples, n_outputs)."""
         X = self._validate_inputs(X)
-        return self._run.network.predict(X)
+        return [run.network.predict(X) for run in self._runs]
 
     def _sample_raw(self, X, n_samples, random_state) -> Iterator[np.ndarray]:
-        """Raw predictions with dropout on, time after time."""
+        """Raw predictions with dropout on, time after time, of one member after the other."""
         X = self._validate_inputs(X)
         if not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(
                 f"n_samples must be an int in the range [1, inf). Got {n_samples!r} instead."
             )
-        if not any(isinstance(layer, Dropout) for layer in self._run.network.layers):
+        if not any(isinstance(layer, Dropout) for layer in self._runs[0].network.layers):
             raise ValueError(
                 "Samples are drawn by dropout, which this network was fitted without."
                 " Fit with keep_prob < 1."
             )
         seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
         rng = np.random.Generator(np.random.SFC64(seed))
-        return (self._run.network.sample(X, rng) for _ in range(n_samples))
+        members = cycle(run.network for run in self._runs)
+        return (network.sample(X, rng) for network in islice(members, int(n_samples)))
 
     # ----------------------------------------------------------------------- attributes
 
@@ -463,24 +516,35 @@ class BaseNormNet(BaseEstimator, ABC):
     def _fitted(self, name: str) -> list[np.ndarray]:
         """The arrays of one name, as read-only views of what the network holds."""
         try:
-            network = self._run.network
+            networks = [run.network for run in self._runs]
         except AttributeError:
             raise AttributeError(f"{type(self).__name__} is not fitted yet.") from None
         found = []
-        for layer, arrays in zip(network.layers, network.arrays(), strict=True):
-            array = getattr(arrays, name, None)
-            if name == "b" and isinstance(layer, Dense) and not layer.bias:
-                array = np.zeros(layer.fan_out, network.dtype)
-            if array is not None:
-                view = array if name == "W" else array.reshape(-1)
-                view.flags.writeable = False
-                found.append(view)
+        for layers in zip(*(_named(name, network) for network in networks), strict=True):
+            array = _of_members(layers)
+            array.flags.writeable = False
+            found.append(array)
         return found
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _named(name: str, network: Network) -> Iterator[np.ndarray]:
+    """Views of a network's arrays of one name, layer by layer; a bias that is not is 0."""
+    for layer, arrays in zip(network.layers, network.arrays(), strict=True):
+        array = getattr(arrays, name, None)
+        if name == "b" and isinstance(layer, Dense) and not layer.bias:
+            array = np.zeros(layer.fan_out, network.dtype)
+        if array is not None:
+            yield array if name == "W" else array.reshape(-1)
+
+
+def _of_members(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The array of a single member, or those of several along a new first axis."""
+    return arrays[0] if len(arrays) == 1 else np.stack(arrays)
 
 
 @contextmanager

@@ -1,17 +1,46 @@
 """Every private or version-dependent name of scikit-learn, imported in this one file."""
 
+import inspect
+from types import FunctionType
+
 from sklearn.base import _fit_context as fit_context
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._validation import _fit_and_score as fit_and_score
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metaestimators import _safe_split as safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
 from sklearn.utils.optimize import _check_optimize_result as check_optimize_result
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
     "Interval",
     "Options",
+    "Parallel",
     "StrOptions",
+    "check_method_params",
     "check_optimize_result",
     "check_partial_fit_first_call",
     "check_sample_weight",
+    "delayed",
+    "fit_and_score",
     "fit_context",
+    "safe_split",
+    "search_fit",
 ]
+
+
+def search_fit(task, parallel):
+    """Return the `fit` of scikit-learn's searches, with its fits in other hands.
+
+    In its ``Parallel(...)(delayed(_fit_and_score)(...) for ...)``, `parallel` takes the place of
+    Parallel, and each item that it is called with is a ``task(...)``. All else, from the splits to
+    `cv_results_` and the last fit, stays scikit-learn's own.
+    """
+    fit = inspect.unwrap(BaseSearchCV.fit)
+    names = {"Parallel": parallel, "delayed": lambda _: task, "_fit_and_score": None}
+    names = {**fit.__globals__, **names}
+    own = FunctionType(fit.__code__, names, fit.__name__, fit.__defaults__, fit.__closure__)
+    own.__kwdefaults__ = fit.__kwdefaults__
+    return fit_context(prefer_skip_nested_validation=False)(own)

@@ -2,23 +2,28 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
+from itertools import zip_longest
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sknormnet._choices import choose
 from sknormnet.estimators._sklearn import check_optimize_result
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
-from sknormnet.training.batches import Samples
+from sknormnet.training.batches import Samples, StackedSamples
 from sknormnet.training.lbfgs import lbfgs
 from sknormnet.training.loop import Run, epochs
-from sknormnet.training.optimizers import OPTIMIZERS
+from sknormnet.training.optimizers import OPTIMIZERS, Optimizer
 from sknormnet.training.schedules import SCHEDULES, Constant, Custom, Schedule
+from sknormnet.training.stack import Stack
+
+Validate = Callable[[Network], tuple[float, float]]  # score and loss
 
 
 @dataclass
@@ -43,16 +48,35 @@ class History:
         }
 
 
+def mean_history(histories: Sequence[History]) -> History:
+    """What an ensemble has to tell: the means over the members that still trained."""
+    if len(histories) == 1:
+        return histories[0]
+
+    def means(columns: Iterable[list[float]]) -> list[float]:
+        rows = zip_longest(*columns)
+        return [float(np.mean([x for x in row if x is not None])) for row in rows]
+
+    lists = {
+        f.name: means(getattr(history, f.name) for history in histories)
+        for f in fields(History)
+        if f.name != "n_iter"
+    }
+    return History(**lists, n_iter=max(history.n_iter for history in histories))
+
+
 @dataclass
 class Job:
-    """One fit, prepared: what is to be trained, on what, and how it is judged.
+    """The training of one network, prepared: on what, and how it is judged.
 
     Attributes
     ----------
+    estimator : BaseNormNet
+        Its parameters say how to train.
     run : Run
     loss : Loss
     training : Samples
-    validate : callable ``network -> (score, loss)`` or None
+    validate : Validate or None
         Judges the network after each epoch, on rows that are held out, if there are any.
     stops_early : bool
         Whether training ends when that score stalls.
@@ -62,10 +86,11 @@ class Job:
         Whether to train for one epoch, and go on with the optimiser's state.
     """
 
+    estimator: Any
     run: Run
     loss: Loss
     training: Samples
-    validate: Callable[[Network], tuple[float, float]] | None
+    validate: Validate | None
     stops_early: bool
     going_on: bool
     incremental: bool
@@ -76,14 +101,15 @@ class Job:
         return self.validate is not None
 
 
-def train(estimator, job: Job) -> History:
-    """Train the job's network by the estimator's solver."""
-    return (train_full_batch if estimator.solver == "lbfgs" else train_stochastic)(estimator, job)
+def is_stochastic(estimator) -> bool:
+    """Whether the estimator's solver goes by minibatches."""
+    solver = estimator.solver
+    return solver in OPTIMIZERS if isinstance(solver, str) else isinstance(solver, Optimizer)
 
 
-def train_full_batch(estimator, job: Job) -> History:
+def train_full_batch(job: Job) -> History:
     """Train by L-BFGS on all rows at once."""
-    run, history = job.run, History()
+    estimator, run, history = job.estimator, job.run, History()
 
     def report(value: float) -> None:
         history.losses.append(value)
@@ -94,7 +120,7 @@ def train_full_batch(estimator, job: Job) -> History:
         run.network,
         job.loss,
         job.training.whole(),
-        alpha=float(estimator.alpha),
+        alpha=float(estimator.alpha) or None,
         max_iter=estimator.max_iter,
         max_fun=estimator.max_fun,
         tol=estimator.tol,
@@ -107,32 +133,56 @@ def train_full_batch(estimator, job: Job) -> History:
     return history
 
 
-def train_stochastic(estimator, job: Job) -> History:
-    """Train by minibatches until the loss, or the validation score, stalls.
+def train_stochastic(together: Sequence["Progress"]) -> list[History]:
+    """Train by minibatches, several networks as one stack, each until it is done.
 
-    Where there is something to validate on, the network is left as it was when the score
-    was best.
+    Where there is something to validate on, a network is left as it was when its score was
+    best.
     """
-    run = job.run
-    run.use(_settings(OPTIMIZERS[estimator.solver], estimator), anew=not job.incremental)
-    run.network.tracks = job.incremental or job.validated
-    batching = _batching(estimator, run, len(job.training), incremental=job.incremental)
-    progress = Progress(estimator, job)
-    steps = epochs(
-        run,
-        job.loss,
-        partial(job.training.batches, run.order, **batching),
-        alpha=float(estimator.alpha),
-        rate=progress.rate,
-        max_grad_norm=estimator.max_grad_norm,
-    )
+    going = together
     try:
-        progress.start()
-        while progress.after_epoch(next(steps)):
-            pass
+        for progress in going:
+            progress.start()
+        while going:
+            steps, staying = _epochs(going), going
+            while len(staying) == len(going):  # when some leave, the stack is made anew
+                losses = zip(going, next(steps), strict=True)
+                staying = [progress for progress, loss in losses if progress.after_epoch(loss)]
+            going = staying
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
-    return progress.finish()
+    return [progress.finish() for progress in together]
+
+
+def _epochs(going: Sequence["Progress"]) -> Iterator[list[float]]:
+    """Train for one epoch at each ``next``; yield the networks' losses."""
+    first = going[0]
+    if len(going) == 1:
+        batches = partial(first.job.training.batches, first.job.run.order, **first.batching)
+        settings = {"alpha": first.alpha, "rate": first.rate, "max_grad_norm": first.max_grad_norm}
+        steps = epochs(first.job.run, first.job.loss, batches, **settings, seen=first.seen)
+        yield from ([loss] for loss in steps)
+    stack = Stack.of([progress.job.run for progress in going])
+    samples = StackedSamples([progress.job.training for progress in going])
+    steps = epochs(
+        stack,
+        first.job.loss,
+        partial(samples.batches, stack.order, **first.batching),
+        alpha=_column([progress.alpha for progress in going], missing=0.0),
+        rate=lambda seen: np.array([[progress.rate(seen)] for progress in going]),
+        max_grad_norm=_column([progress.max_grad_norm for progress in going], missing=np.inf),
+        seen=first.seen,
+    )
+    for losses in steps:
+        stack.hand_down()
+        yield losses.ravel().tolist()
+
+
+def _column(values: list[float | None], *, missing: float) -> Any:
+    """The values of a stack's members, or None if there are none at all."""
+    if all(value is None for value in values):
+        return None
+    return np.array([[missing if value is None else value] for value in values])
 
 
 class Progress:
@@ -140,18 +190,26 @@ class Progress:
 
     Parameters
     ----------
-    estimator : BaseNormNet
-        Its parameters say when training ends.
     job : Job
 
     Attributes
     ----------
     rate : callable ``seen -> learning rate``
         What holds after `seen` rows of this call.
+    alpha, max_grad_norm : float or None
+    batching : dict
+        How the rows are cut into batches.
     """
 
-    def __init__(self, estimator, job: Job):
-        self._estimator, self._job = estimator, job
+    def __init__(self, job: Job):
+        estimator, run = job.estimator, job.run
+        self._estimator, self.job = estimator, job
+        optimizer = _configured(estimator, "solver", OPTIMIZERS, Optimizer)
+        run.use(optimizer, anew=not job.incremental)
+        run.network.tracks = job.incremental or job.validated
+        self.batching = _batching(estimator, run, len(job.training), incremental=job.incremental)
+        self.alpha = float(estimator.alpha) or None
+        self.max_grad_norm = estimator.max_grad_norm
         self._schedule = _schedule(estimator, incremental=job.incremental)
         self._epochs = 1 if job.incremental else estimator.max_iter
         self._history = History()
@@ -161,6 +219,11 @@ class Progress:
         if job.validated and job.run.patience.best > -math.inf:
             self._best = job.run.network.snapshot()
         self.rate = _rate(self._schedule, estimator, job.run, len(job.training))
+
+    @property
+    def seen(self) -> int:
+        """Number of rows in all steps of this call."""
+        return self._history.n_iter * len(self.job.training)
 
     def start(self) -> None:
         """Start the clock of an epoch."""
@@ -172,30 +235,31 @@ class Progress:
         self._history.losses.append(loss)
         self._history.rates.append(self._rate_now())
         _say(self._estimator, f"Iteration {self._history.n_iter}, loss = {loss:.8f}")
-        score = self._validated() if self._job.validated else -loss
+        validate = self.job.validate
+        score = -loss if validate is None else self._validated(validate)
         self._history.seconds.append(perf_counter() - self._started)
         self.start()
-        run = self._job.run
+        run = self.job.run
         run.patience = run.patience.after(score, tol=self._estimator.tol)
         return not (self._diverged(loss) or self._stalled() or self._at_the_end())
 
     def finish(self) -> History:
         """Go back to the best epoch, if there is a score to tell it by."""
         if self._best:
-            self._job.run.network.restore(self._best)
+            self.job.run.network.restore(self._best)
         return self._history
 
     def _rate_now(self) -> float:
-        return self.rate(self._job.run.samples - self._before)
+        return self.rate(self.job.run.samples - self._before)
 
-    def _validated(self) -> float:
+    def _validated(self, validate: Validate) -> float:
         """Score the network, and keep it if it is the best so far."""
-        score, loss = self._job.validate(self._job.run.network)
+        score, loss = validate(self.job.run.network)
         self._history.scores.append(score)
         self._history.validation_losses.append(loss)
         _say(self._estimator, f"Validation score: {score:f}")
-        if score > self._job.run.patience.best:
-            self._best = self._job.run.network.snapshot()
+        if score > self.job.run.patience.best:
+            self._best = self.job.run.network.snapshot()
         return score
 
     def _diverged(self, loss: float) -> bool:
@@ -209,12 +273,12 @@ class Progress:
 
     def _stalled(self) -> bool:
         """Whether training ends here because patience does; first the rate may be lowered."""
-        run, estimator = self._job.run, self._estimator
-        follows_a_plan = self._schedule.planned and not self._job.stops_early
+        run, estimator = self.job.run, self._estimator
+        follows_a_plan = self._schedule.planned and not self.job.stops_early
         if follows_a_plan or run.patience.waited <= estimator.n_iter_no_change:
             return False
         message = (
-            f"{'Validation score' if self._job.validated else 'Training loss'} did not improve"
+            f"{'Validation score' if self.job.validated else 'Training loss'} did not improve"
             f" more than tol={estimator.tol:f} for {estimator.n_iter_no_change} consecutive"
             " epochs."
         )
@@ -231,7 +295,7 @@ class Progress:
         """Whether this was the last epoch; a warning tells where more might have helped."""
         if self._history.n_iter < self._epochs:
             return False
-        if not (self._job.incremental or self._schedule.planned):
+        if not (self.job.incremental or self._schedule.planned):
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self._estimator.max_iter}) "
                 "reached and the optimization hasn't converged yet.",
@@ -285,18 +349,26 @@ def _batching(estimator, run: Run, n_rows: int, *, incremental: bool) -> dict[st
 
 def _schedule(estimator, *, incremental: bool) -> Schedule:
     """The schedule to follow: a constant one where a plan would have no end."""
-    if callable(estimator.learning_rate):
-        schedule: Schedule = Custom(estimator.learning_rate)
+    schedule: Schedule
+    if callable(estimator.learning_rate) and not isinstance(estimator.learning_rate, Schedule):
+        schedule = Custom(estimator.learning_rate)
     else:
-        schedule = _settings(SCHEDULES[estimator.learning_rate], estimator)
+        schedule = _configured(estimator, "learning_rate", SCHEDULES, Schedule)
     return Constant() if incremental and schedule.planned else schedule
 
 
-def _settings(kind: type, estimator) -> Any:
-    """An optimiser or a schedule, set as the estimator's parameters of those names say."""
-    values = {f.name: getattr(estimator, f.name) for f in fields(kind)}
+def _configured(estimator, name: str, table: Mapping[str, type], kind: type) -> Any:
+    """The optimiser or schedule of a parameter: an object as it is, one of a name set.
+
+    That is, as the estimator's parameters with the names of its fields say.
+    """
+    choice = getattr(estimator, name)
+    found = choose(f"The {name!r} parameter of {type(estimator).__name__}", choice, table, kind)
+    if found is choice:
+        return found
+    values = {f.name: getattr(estimator, f.name) for f in fields(found)}
     # A search may hand in numpy.float64, which would drag float32 arrays along.
-    return kind(**{k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()})
+    return found(**{k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()})
 
 
 def _say(estimator, message: str) -> None:

@@ -1,14 +1,16 @@
 """Rows held out of training: which they are, when they end it, how a network does on them."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring
 
+from sknormnet.estimators._training import is_stochastic
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
 from sknormnet.training.batches import Samples, hold_out, row_numbers
@@ -23,6 +25,8 @@ class Rows:
     Attributes
     ----------
     X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+    y : {ndarray, CSR matrix} of shape (n_samples,) or (n_samples, n_outputs)
+        In the caller's form.
     target : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         y as the loss takes it.
     weight : ndarray of shape (n_samples,) or None
@@ -31,6 +35,7 @@ class Rows:
     """
 
     X: Any
+    y: Any
     target: np.ndarray
     weight: np.ndarray | None
     numbers: np.ndarray | None
@@ -42,6 +47,11 @@ class Rows:
         """The same rows, to be handed out in batches."""
         return Samples(self.X, self.target, weight=self.weight, rows=self.numbers, dtype=dtype)
 
+    def taken(self) -> tuple[Any, np.ndarray]:
+        """X and y of the rows that take part, for a scorer: y dense, X copied if not all do."""
+        X, y = (a if self.numbers is None else a[self.numbers] for a in (self.X, self.y))
+        return X, y.toarray() if issparse(y) else y
+
 
 def own_rows(estimator, X, y, sample_weight) -> Rows | None:
     """Return the validation data of the caller's own, if there are any, checked and encoded."""
@@ -50,7 +60,7 @@ def own_rows(estimator, X, y, sample_weight) -> Rows | None:
     for name, value in (("X_val", X), ("y_val", y)):
         if value is None:
             raise ValueError(f"X_val and y_val must be given together, but {name} is None.")
-    if estimator.solver == "lbfgs":
+    if not is_stochastic(estimator):
         raise ValueError("X_val and y_val are not supported by solver='lbfgs'.")
     # Checked against what has just been learned of X and y.
     return estimator._encode(X, y, sample_weight, going_on=True, incremental=True)[0]
@@ -58,14 +68,14 @@ def own_rows(estimator, X, y, sample_weight) -> Rows | None:
 
 def stops_early(estimator, n_rows: float, *, own: bool) -> bool:
     """Whether training ends when the score on held-out rows, one's own or not, stalls."""
-    if estimator.solver == "lbfgs":
+    if not is_stochastic(estimator):
         return False
     if estimator.early_stopping == "auto":
         return own or MANY_ROWS < n_rows < math.inf
     return bool(estimator.early_stopping)
 
 
-def split(estimator, data: Rows, seed: int) -> tuple[Rows, Rows]:
+def split_rows(estimator, data: Rows, seed: int) -> tuple[Rows, Rows]:
     """Split the rows into those to train on and those to score, by classes if there are any."""
     numbers = row_numbers(len(data)) if data.numbers is None else data.numbers
     n_held = math.ceil(estimator.validation_fraction * len(numbers))
@@ -86,22 +96,59 @@ def split(estimator, data: Rows, seed: int) -> tuple[Rows, Rows]:
     return kept, held
 
 
-def validation(
-    estimator, held: Rows, loss: Loss, dtype
-) -> Callable[[Network], tuple[float, float]]:
-    """Return what scores a network as it would predict now: score and loss, NaN if it cannot."""
-    return partial(_validate, estimator, held.samples(dtype), loss)
+class Validation:
+    """Scores a network on held-out rows, as it would predict now.
 
+    Parameters
+    ----------
+    estimator : BaseNormNet
+        Its `scoring` says how.
+    held : Rows
+    loss : Loss
+    dtype : dtype
+        The network's.
+    """
 
-def _validate(estimator, samples: Samples, loss: Loss, network: Network) -> tuple[float, float]:
-    network.freeze()
-    raw = np.concatenate([network.predict(x) for x, _ in samples.chunks(network.chunk_rows)])
-    if not np.isfinite(raw).all():
-        return math.nan, math.nan
-    y, weight = samples.y, samples.weight
-    by_loss = estimator.scoring == "loss"
-    score = math.nan if by_loss else float(estimator._score_raw(y, raw, loss, weight))
-    share = np.full(len(raw), 1.0) if weight is None else weight
-    share = (share / share.sum()).astype(raw.dtype).reshape(-1, 1)
-    value = loss.value_and_gradient(y, raw, share)
-    return -value if by_loss else score, value
+    def __init__(self, estimator, held: Rows, loss: Loss, dtype):
+        self._estimator, self._loss = estimator, loss
+        self._samples = held.samples(dtype)
+        self._scorer = None
+        if estimator.scoring not in (None, "loss"):
+            self._scorer = check_scoring(estimator, scoring=estimator.scoring)
+            self._X, self._y = held.taken()
+
+    def __call__(self, network: Network) -> tuple[float, float]:
+        """Return score and loss; NaN if the network has no numbers to predict."""
+        network.freeze()
+        chunks = self._samples.chunks(network.chunk_rows)
+        raw = np.concatenate([network.predict(x) for x, _ in chunks])
+        if not np.isfinite(raw).all():
+            return math.nan, math.nan
+        if self._estimator.scoring == "loss":
+            value = self._value(raw)
+            return -value, value
+        return self._score(network, raw), self._value(raw)
+
+    def _score(self, network: Network, raw: np.ndarray) -> float:
+        """Score by the scorer, or by the estimator's own measure, which needs raw only."""
+        weight = self._samples.weight
+        if self._scorer is None:
+            return float(self._estimator._score_raw(self._samples.y, raw, self._loss, weight))
+        fitted = self._estimator._fitted_copy(network, self._loss)
+        weights = {} if weight is None else {"sample_weight": weight}
+        score = self._scorer(fitted, self._X, self._y, **weights)
+        if not isinstance(score, Real):
+            raise ValueError(
+                f"scoring must return a number, got {score!r} ({type(score)}) instead."
+                f" (scorer={self._estimator.scoring!r})"
+            )
+        return float(score)
+
+    def _value(self, raw: np.ndarray) -> float:
+        """Mean loss; `raw` is used up."""
+        y, weight = self._samples.y, self._samples.weight
+        if y.ndim == 2:
+            y = y.astype(np.result_type(y, raw), copy=False)  # yes and no are numbers to a loss
+        share = np.full(len(raw), 1.0) if weight is None else weight
+        share = (share / share.sum()).astype(raw.dtype).reshape(-1, 1)
+        return self._loss.value_and_gradient(y, raw, share)

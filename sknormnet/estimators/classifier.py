@@ -17,16 +17,16 @@ from sknormnet.estimators._sklearn import (
     check_partial_fit_first_call,
     fit_context,
 )
-from sknormnet.nn.losses import BinaryLogLoss, ClassificationLoss, MulticlassLogLoss
+from sknormnet.nn.losses import CLASSIFICATION_LOSSES, ClassificationLoss
 
 
 class NormNetClassifier(ClassifierMixin, BaseNormNet):
     """Neural network classifier with batch normalisation, dropout and L2.
 
-    A multi-layer perceptron that minimises the log loss. It has all parameters, attributes
-    and methods of :class:`~sklearn.neural_network.MLPClassifier`, and adds `batchnorm`,
-    `keep_prob`, `init`, more activations and more. Scale the inputs first, as with
-    :class:`~sklearn.preprocessing.StandardScaler`.
+    A multi-layer perceptron that minimises the log loss or another loss. It has all
+    parameters, attributes and methods of :class:`~sklearn.neural_network.MLPClassifier`, and
+    adds `batchnorm`, `keep_prob`, `init`, more activations and more. Scale the inputs first, as
+    with :class:`~sklearn.preprocessing.StandardScaler`.
 
     Parameters
     ----------
@@ -49,8 +49,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         - 'softplus', f(z) = log(1 + exp(z))
         - 'mish', f(z) = z tanh(softplus(z))
 
-    solver : {'adam', 'adamw', 'nadam', 'rmsprop', 'sgd', 'lbfgs'}, default='adamw'
-        How the loss is minimised. All but the last go by minibatches.
+    solver : str or Optimizer, default='adamw'
+        How the loss is minimised. All but the last go by minibatches. A name, or a
+        :class:`sknormnet.Optimizer` with settings of its own:
 
         - 'adam', Adam [4]_
         - 'adamw', Adam with decoupled weight decay, see `weight_decay` [6]_
@@ -75,8 +76,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         at most 256; 'auto' is ``min(200, n_samples)``. With batch norm, a last batch of a
         single row joins the one before.
 
-    learning_rate : str or callable, default='cosine'
-        Schedule of the learning rate, for all solvers but 'lbfgs'.
+    learning_rate : str, callable or Schedule, default='cosine'
+        Schedule of the learning rate, for all solvers but 'lbfgs'. A name, a callable, or a
+        :class:`sknormnet.Schedule` with settings of its own:
 
         - 'constant', `learning_rate_init` throughout
         - 'invscaling', ``learning_rate_init / (t + 1) ** power_t`` after t training samples
@@ -132,9 +134,13 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         `validation_fraction`. 'auto' does so if `X_val` is given or X has more than 10,000
         rows. Not used when ``solver='lbfgs'``.
 
-    scoring : {'loss'} or None, default=None
-        What held-out rows are scored by: accuracy in classification and R squared in
-        regression, or with 'loss' the negative of their loss.
+    scoring : str, callable or None, default=None
+        What held-out rows are scored by, where higher is better. None is accuracy in
+        classification and R squared in regression, 'loss' the negative of their loss.
+        Else the name of a scorer, see :func:`sklearn.metrics.get_scorer_names`, or a callable
+        ``(estimator, X, y) -> float``, which gets the held-out rows as they were given, after
+        each epoch, and an estimator that predicts with the network as it is then; also
+        `sample_weight`, by keyword, where there are weights.
 
     validation_fraction : float, default=0.1
         Share of the rows to hold out, in [0, 1). Only used with early stopping without `X_val`.
@@ -199,6 +205,21 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Precision of the network. 'auto' is float32 for X of that dtype, else float64.
 
+    n_members : int, default=1
+        Number of networks to train, an ensemble; they differ in their initial weights, the
+        order of the rows and the dropout masks. What is predicted is the mean of their
+        probabilities or predictions. They have the same rows held out, and stop each in its
+        own time. Small ones are trained as one stack, faster than one after the other.
+
+    loss : str or ClassificationLoss, default='log_loss'
+        What is minimised. A name or an object:
+
+        - 'log_loss', the log loss, with the targets smoothed by `label_smoothing`
+
+        An object, see :class:`sknormnet.Loss`, is one of a class that derives from
+        `BinaryLogLoss`, for two classes and multilabel targets, or from `MulticlassLogLoss`,
+        both of ``sknormnet.nn.losses``.
+
     class_weight : dict, 'balanced' or None, default=None
         Weight of each class, ``{label: weight}`` with 1 for classes that it does not name,
         which multiplies the weight of its rows. 'balanced' gives each class the same sum of
@@ -206,7 +227,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     label_smoothing : float, default=0.01
         Share of each target, in [0, 1), that is spread evenly over all classes, which keeps
-        the network from boundless confidence in its training rows [7]_.
+        the network from boundless confidence in its training rows [7]_. Only used when
+        ``loss='log_loss'``.
 
     Attributes
     ----------
@@ -311,6 +333,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     _parameter_constraints: dict = {
         **BaseNormNet._parameter_constraints,
+        "loss": [StrOptions(set(CLASSIFICATION_LOSSES["softmax"])), ClassificationLoss],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
@@ -351,6 +374,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         input_keep_prob=1.0,
         init="auto",
         dtype="auto",
+        n_members=1,
+        loss="log_loss",
         class_weight=None,
         label_smoothing=0.01,
     ):
@@ -388,6 +413,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             input_keep_prob=input_keep_prob,
             init=init,
             dtype=dtype,
+            n_members=n_members,
+            loss=loss,
         )
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing
@@ -467,13 +494,17 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         raw = self._predict_raw(X)
         return raw.ravel() if raw.shape[1] == 1 else raw
 
-    def predict_proba(self, X) -> np.ndarray:
+    def predict_proba(self, X, return_std=False):
         """Predict probabilities.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The inputs.
+        return_std : bool, default=False
+            Whether to return their standard deviation as well: over the members or, of a single
+            network, over 100 samples of `predict_proba_samples`, drawn from a seed of their own,
+            the same in each call.
 
         Returns
         -------
@@ -481,8 +512,23 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             Probability of each class, in the order of `classes_`, or of each label. Worked
             out in float64 and returned in the network's dtype. None is 0: those too small
             for the dtype come out as tiny numbers in the right order.
+        p_std : ndarray of shape (n_samples, n_classes)
+            How unsure the networks are of them. Only with `return_std`.
         """
-        return self._proba(self._predict_raw(X))
+        raws = self._predict_raws(X)
+        p = self._proba(self._pooled(raws))
+        if not return_std:
+            return p
+        if len(raws) == 1:
+            return p, self.predict_proba_samples(X, 100, random_state=0).std(axis=0)
+        return p, np.std([self._proba(raw) for raw in raws], axis=0)
+
+    def _predict_raw(self, X) -> np.ndarray:
+        """The raw predictions that stand for the mean of the members' probabilities."""
+        return self._pooled(self._predict_raws(X))
+
+    def _pooled(self, raws: list[np.ndarray]) -> np.ndarray:
+        return raws[0] if len(raws) == 1 else self._loss.pooled(raws)
 
     def _proba(self, raw: np.ndarray) -> np.ndarray:
         log_p = self._log_proba(raw)
@@ -581,7 +627,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         self._set_classes(y if rows is None else y[rows], multilabel, incremental)
         if multilabel:
             y = y.toarray() if issparse(y) else y
-            return BinaryLogLoss(self.label_smoothing), y.astype(bool), y.shape[1]
+            return self._loss_with("logistic"), y.astype(bool), y.shape[1]
         if isinstance(self.class_weight, dict):
             weighed = {label for label, x in self.class_weight.items() if x}
             if unknown := weighed - {*self.classes_.tolist()}:
@@ -594,8 +640,21 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         codes = np.searchsorted(self.classes_, y)
         codes = np.minimum(codes, last, out=codes).astype(np.min_scalar_type(last))
         if len(self.classes_) == 2:
-            return BinaryLogLoss(self.label_smoothing), codes.astype(bool).reshape(-1, 1), 1
-        return MulticlassLogLoss(self.label_smoothing), codes, len(self.classes_)
+            return self._loss_with("logistic"), codes.astype(bool).reshape(-1, 1), 1
+        return self._loss_with("softmax"), codes, len(self.classes_)
+
+    def _loss_with(self, out_activation: str) -> ClassificationLoss:
+        """The loss, which must have the inverse link that the targets need."""
+        table, smoothing = CLASSIFICATION_LOSSES[out_activation], float(self.label_smoothing)
+        loss = self._choose_loss(table, ClassificationLoss, label_smoothing=smoothing)
+        if loss.out_activation != out_activation:
+            raise ValueError(
+                f"The 'loss' parameter of {type(self).__name__} must have the out_activation"
+                " 'logistic' for two classes and for multilabel targets, and 'softmax' for any"
+                f" other number of classes, here {out_activation!r}."
+                f" Got {loss!r} with {loss.out_activation!r} instead."
+            )
+        return loss
 
     def _set_classes(self, y, multilabel: bool, incremental: bool) -> None:
         """Define `classes_` by y, or check y against them."""
@@ -609,7 +668,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
                 "classes as in the previous call to fit. Previously "
                 f"got {self.classes_}, `y` has {classes}"
             )
-        if hasattr(self, "_run") and multilabel != self._is_multilabel:
+        if hasattr(self, "_runs") and multilabel != self._is_multilabel:
             given = "multilabel" if multilabel else "single-label"
             raise ValueError(f"The object was not fitted with {given} input.")
         if not multilabel and len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
@@ -629,4 +688,4 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
 def _decide(raw: np.ndarray, loss) -> np.ndarray:
     """Raw predictions -> the likeliest targets, encoded as the loss takes them."""
-    return raw > 0 if isinstance(loss, BinaryLogLoss) else raw.argmax(axis=1)
+    return raw > 0 if loss.out_activation == "logistic" else raw.argmax(axis=1)

@@ -1,17 +1,17 @@
 """NormNetRegressor."""
 
-from dataclasses import fields, replace
+from itertools import pairwise
 from numbers import Real
 from typing import Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.metaestimators import available_if
 
 from sknormnet.estimators._base import BaseNormNet, undone_on_failure
 from sknormnet.estimators._sklearn import Interval, StrOptions, fit_context
-from sknormnet.nn.losses import LOSSES
+from sknormnet.nn.losses import LOSSES, Loss, Quantiles
 
 
 class NormNetRegressor(RegressorMixin, BaseNormNet):
@@ -24,13 +24,14 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
 
     Parameters
     ----------
-    loss : str, default='squared_error'
-        What is minimised, summed over the outputs, and with it what is predicted.
+    loss : str or Loss, default='squared_error'
+        What is minimised, summed over the outputs, and with it what is predicted. A name or
+        an object, see :class:`sknormnet.Loss`:
 
         - 'squared_error', ``(prediction - y)**2 / 2``; means
         - 'absolute_error', ``|prediction - y|``; medians
         - 'huber', half the squared error for errors up to `huber_delta`, linear beyond
-        - 'quantile', the pinball loss of order `quantile`
+        - 'quantile', the pinball loss of order `quantile`, or the sum of those of several
         - 'poisson', half the Poisson deviance, ``y log(y / prediction) - y + prediction``,
           where the prediction is the exponential of the raw one; for y >= 0
         - 'gamma', half the gamma deviance, ``log(prediction / y) + y / prediction - 1``, with
@@ -55,8 +56,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         - 'softplus', f(z) = log(1 + exp(z))
         - 'mish', f(z) = z tanh(softplus(z))
 
-    solver : {'adam', 'adamw', 'nadam', 'rmsprop', 'sgd', 'lbfgs'}, default='adamw'
-        How the loss is minimised. All but the last go by minibatches.
+    solver : str or Optimizer, default='adamw'
+        How the loss is minimised. All but the last go by minibatches. A name, or a
+        :class:`sknormnet.Optimizer` with settings of its own:
 
         - 'adam', Adam [4]_
         - 'adamw', Adam with decoupled weight decay, see `weight_decay` [6]_
@@ -81,8 +83,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         at most 256; 'auto' is ``min(200, n_samples)``. With batch norm, a last batch of a
         single row joins the one before.
 
-    learning_rate : str or callable, default='cosine'
-        Schedule of the learning rate, for all solvers but 'lbfgs'.
+    learning_rate : str, callable or Schedule, default='cosine'
+        Schedule of the learning rate, for all solvers but 'lbfgs'. A name, a callable, or a
+        :class:`sknormnet.Schedule` with settings of its own:
 
         - 'constant', `learning_rate_init` throughout
         - 'invscaling', ``learning_rate_init / (t + 1) ** power_t`` after t training samples
@@ -138,9 +141,13 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         `validation_fraction`. 'auto' does so if `X_val` is given or X has more than 10,000
         rows. Not used when ``solver='lbfgs'``.
 
-    scoring : {'loss'} or None, default=None
-        What held-out rows are scored by: accuracy in classification and R squared in
-        regression, or with 'loss' the negative of their loss.
+    scoring : str, callable or None, default=None
+        What held-out rows are scored by, where higher is better. None is accuracy in
+        classification and R squared in regression, 'loss' the negative of their loss.
+        Else the name of a scorer, see :func:`sklearn.metrics.get_scorer_names`, or a callable
+        ``(estimator, X, y) -> float``, which gets the held-out rows as they were given, after
+        each epoch, and an estimator that predicts with the network as it is then; also
+        `sample_weight`, by keyword, where there are weights.
 
     validation_fraction : float, default=0.1
         Share of the rows to hold out, in [0, 1). Only used with early stopping without `X_val`.
@@ -205,6 +212,12 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Precision of the network. 'auto' is float32 for X of that dtype, else float64.
 
+    n_members : int, default=1
+        Number of networks to train, an ensemble; they differ in their initial weights, the
+        order of the rows and the dropout masks. What is predicted is the mean of their
+        probabilities or predictions. They have the same rows held out, and stop each in its
+        own time. Small ones are trained as one stack, faster than one after the other.
+
     standardize_target : bool, default=True
         Whether the network is trained on targets of mean 0 and standard deviation 1, per
         output and weighted by `sample_weight`; predictions are scaled back. The reported
@@ -212,8 +225,11 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         and of `fit` with warm_start keep the scale of the first. Without effect on the
         'poisson' and 'gamma' losses.
 
-    quantile : float, default=0.5
-        Order of the quantile to predict, in (0, 1). Only used when ``loss='quantile'``.
+    quantile : float or array-like of shape (n_quantiles,), default=0.5
+        Order of the quantile to predict, in (0, 1). Several, in increasing order, are
+        predicted by one network, for a one-dimensional y, in an array of shape
+        (n_samples, n_quantiles), also if there is one; those of a row never cross. Only used
+        when ``loss='quantile'``.
 
     huber_delta : float, default=1.35
         Error from which on the Huber loss is linear, in standard deviations of the target with
@@ -314,9 +330,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
 
     _parameter_constraints: dict = {
         **BaseNormNet._parameter_constraints,
-        "loss": [StrOptions(set(LOSSES))],
+        "loss": [StrOptions(set(LOSSES)), Loss],
         "standardize_target": ["boolean"],
-        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
     }
 
@@ -357,6 +373,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         input_keep_prob=1.0,
         init="auto",
         dtype="auto",
+        n_members=1,
         standardize_target=True,
         quantile=0.5,
         huber_delta=1.35,
@@ -395,8 +412,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
             input_keep_prob=input_keep_prob,
             init=init,
             dtype=dtype,
+            n_members=n_members,
+            loss=loss,
         )
-        self.loss = loss
         self.standardize_target = standardize_target
         self.quantile = quantile
         self.huber_delta = huber_delta
@@ -438,20 +456,45 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The inputs.
         return_std : bool, default=False
-            Whether to return the standard deviation of 100 samples of `predict_samples` as
-            well, drawn from a seed of their own, the same in each call.
+            Whether to return their standard deviation as well: over the members or, of a single
+            network, over 100 samples of `predict_samples`, drawn from a seed of their own, the
+            same in each call.
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        y : ndarray of shape (n_samples,), (n_samples, n_outputs) or (n_samples, n_quantiles)
             Predicted means, or what else the loss asks for, in the network's dtype.
-        y_std : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            How unsure the network is of them. Only with `return_std`.
+        y_std : ndarray of the same shape
+            How unsure the networks are of them. Only with `return_std`.
         """
-        y = self._from_raw(self._predict_raw(X))
+        members = [self._from_raw(raw) for raw in self._predict_raws(X)]
+        y = members[0] if len(members) == 1 else np.mean(members, axis=0)
         if not return_std:
             return y
-        return y, self.predict_samples(X, 100, random_state=0).std(axis=0)
+        if len(members) == 1:
+            members = self.predict_samples(X, 100, random_state=0)
+        return y, np.std(members, axis=0)
+
+    def score(self, X, y, sample_weight=None) -> float:
+        """Return R squared or, for several quantiles, the mean of their D squared.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts for.
+
+        Returns
+        -------
+        score : float
+            See :func:`~sklearn.metrics.r2_score` and
+            :func:`~sklearn.metrics.d2_pinball_score`, which is taken of each order of an
+            array-like `quantile`.
+        """
+        return _score(y, self.predict(X), self._loss, sample_weight)
 
     def predict_samples(self, X, n_samples=100, random_state=None) -> np.ndarray:
         """Predict with dropout on, again and again (Monte-Carlo dropout).
@@ -471,7 +514,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Returns
         -------
         samples : ndarray of shape (n_samples, n_rows) or (n_samples, n_rows, n_outputs)
-            The predictions, each by a thinned network.
+            The predictions, each by a thinned network; the last axis may be the quantiles.
 
         Raises
         ------
@@ -490,11 +533,11 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         mean, scale = self._target_scaling
         y = self._loss.inverse_link(raw) * scale + mean
         y = y.astype(raw.dtype, copy=False)
-        return y.ravel() if y.shape[1] == 1 else y
+        return y if y.shape[1] > 1 or isinstance(self._loss, Quantiles) else y.ravel()
 
     def _encode_target(self, y, weight, rows, *, going_on, incremental):
-        loss = LOSSES[self.loss]
-        loss = replace(loss, **{f.name: float(getattr(self, f.name)) for f in fields(loss)})
+        settings = {"quantile": self._orders(), "huber_delta": float(self.huber_delta)}
+        loss = self._choose_loss(LOSSES, Loss, **settings)
         if not loss.in_y_true_range(y if rows is None else y[rows]):
             raise ValueError(
                 f"Some value(s) of y are out of the valid range of the loss {self.loss!r}."
@@ -503,9 +546,26 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         if not going_on:
             self._target_scaling = self._measure(y, weight, loss)
         mean, scale = self._target_scaling
-        if len(mean) == y.shape[1]:  # or the network will not have it
-            y = (y - mean) / scale
-        return loss, y, y.shape[1]
+        if len(mean) != y.shape[1]:
+            raise ValueError(
+                f"The number of outputs of y must be {len(mean)}, as it was. Got {y.shape[1]}"
+                " instead."
+            )
+        return loss, (y - mean) / scale, loss.n_outputs(y)
+
+    def _orders(self) -> float | tuple[float, ...]:
+        """The order of the quantile to predict, or a tuple of the orders of several."""
+        if isinstance(self.quantile, Real):
+            return float(self.quantile)
+        orders = np.atleast_1d(np.asarray(self.quantile, object)).tolist()
+        in_range = orders and all(isinstance(q, Real) and 0 < float(q) < 1 for q in orders)
+        if not (in_range and all(low < high for low, high in pairwise(orders))):
+            raise ValueError(
+                f"The 'quantile' parameter of {type(self).__name__} must be a float in the range"
+                " (0.0, 1.0) or an array-like of such floats, strictly increasing."
+                f" Got {self.quantile!r} instead."
+            )
+        return tuple(map(float, orders))
 
     def _measure(self, y, weight, loss) -> tuple[np.ndarray, np.ndarray]:
         """Weighted mean and standard deviation of each output, or what leaves it as it is."""
@@ -523,9 +583,18 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         return mean, scale
 
     def _score_raw(self, target, raw, loss, sample_weight):
-        return r2_score(target, loss.inverse_link(raw), sample_weight=sample_weight)
+        return _score(target, loss.inverse_link(raw), loss, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _score(y, prediction: np.ndarray, loss: Loss, sample_weight) -> float:
+    """R squared, or the mean over the orders of D squared."""
+    if not isinstance(loss, Quantiles):
+        return r2_score(y, prediction, sample_weight=sample_weight)
+    pairs = zip(loss.quantile, prediction.T, strict=True)
+    weight = {"sample_weight": sample_weight}
+    return float(np.mean([d2_pinball_score(y, of_q, alpha=q, **weight) for q, of_q in pairs]))

@@ -11,18 +11,23 @@ The value is ``sum(weight * losses)``, and the gradient is its derivative with r
 raw. It is written into raw itself, which the caller has no more use for.
 """
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, logit, xlogy
+from scipy.special import expit, log_expit, log_softmax, logit, logsumexp, xlogy
 
 
 @dataclass(frozen=True)
 class Loss(ABC):
     """A loss on raw predictions.
+
+    To write one, derive a frozen dataclass from this class, or from one of the losses of this
+    module what is like it, at the top level of a module if fitted models are to be pickled.
 
     Attributes
     ----------
@@ -37,7 +42,23 @@ class Loss(ABC):
 
     @abstractmethod
     def losses_and_gradient(self, y, raw, weight) -> np.ndarray:
-        """Return the losses, and leave the gradient of their weighted sum in `raw`."""
+        """Return the losses, and leave the gradient of their weighted sum in `raw`.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_rows, n_targets), or (n_rows,) of class numbers
+            The targets, which may not be written to.
+        raw : ndarray of shape (n_rows, n_outputs)
+            Raw predictions.
+        weight : ndarray of shape (n_rows, 1)
+            What each row's losses count for in the value.
+
+        Returns
+        -------
+        losses : ndarray of shape (n_rows, n_terms)
+            The losses of each row, of which the value is ``sum(weight * losses)``. No row's
+            depend on another's. `raw` then holds the derivative of the value.
+        """
 
     def value_and_gradient(self, y, raw, weight) -> float:
         """Return the value, and leave the gradient in `raw`."""
@@ -61,6 +82,14 @@ class Loss(ABC):
     def in_y_true_range(self, y) -> bool:
         """Whether the loss is defined for all of these targets."""
         return True
+
+    def n_outputs(self, y) -> int:
+        """How many raw predictions a row takes, for y of shape (n_rows, n_targets)."""
+        return y.shape[1]
+
+    def with_settings(self, settings: Mapping[str, Any]) -> "Loss":
+        """Return this loss with the values of its fields' names."""
+        return replace(self, **{f.name: settings[f.name] for f in fields(self)})
 
 
 class IdentityLoss(Loss):
@@ -145,9 +174,7 @@ class Quantile(IdentityLoss):
 
     def losses_and_gradient(self, y, raw, weight):
         raw -= y
-        slope = np.sign(raw)
-        slope += (raw != 0) * (1 - 2 * self.quantile)
-        slope /= 2
+        slope = _pinball_slope(raw, self.quantile)
         losses = raw * slope
         np.multiply(slope, weight, out=raw)
         return losses
@@ -155,9 +182,71 @@ class Quantile(IdentityLoss):
     def baseline(self, y, weight, n_outputs):
         return _quantile(y, self.quantile, weight)
 
+    def with_settings(self, settings):
+        several = not isinstance(settings["quantile"], float)
+        return Quantiles(settings["quantile"]) if several else super().with_settings(settings)
 
-def _quantile(y, order: float, weight) -> np.ndarray:
-    """The weighted quantile of each column."""
+
+@dataclass(frozen=True)
+class Quantiles(Loss):
+    """The sum of the pinball losses of several orders, whose predictions never cross.
+
+    ``prediction[0] = raw[0]``; ``prediction[j] = prediction[j - 1] + log(1 + exp(raw[j]))``,
+    for the quantiles of a single target, of shape (n_rows, 1).
+
+    Parameters
+    ----------
+    quantile : tuple of float
+        The orders, in increasing order.
+    """
+
+    quantile: tuple[float, ...] = (0.1, 0.5, 0.9)
+
+    out_activation = "cumulated_softplus"
+    allows_shift_and_scale = True
+
+    def losses_and_gradient(self, y, raw, weight):
+        residual = self.inverse_link(raw)
+        residual -= y
+        slope = _pinball_slope(residual, np.array(self.quantile, raw.dtype))
+        # A step between two quantiles moves all that are above it.
+        expit(raw, out=raw)
+        raw[..., 0] = 1
+        raw *= np.cumsum(slope[..., ::-1], axis=-1)[..., ::-1]
+        raw *= weight
+        residual *= slope
+        return residual
+
+    def inverse_link(self, raw):
+        prediction = raw.copy()
+        np.logaddexp(0, raw[..., 1:], out=prediction[..., 1:])
+        return np.cumsum(prediction, axis=-1, out=prediction)
+
+    def baseline(self, y, weight, n_outputs):
+        quantiles = _quantile(y, self.quantile, weight)[:, 0]
+        # Where quantiles are equal, a step that small; no raw prediction stands for none.
+        steps = np.maximum(np.diff(quantiles), 1e-3 * (np.std(y) or 1.0))
+        return np.append(quantiles[0], steps + np.log(-np.expm1(-steps)))
+
+    def n_outputs(self, y):
+        if y.shape[1] > 1:
+            raise ValueError(
+                "Several quantiles are predicted of one target only: y must be one-dimensional."
+                f" Got {y.shape[1]} targets instead."
+            )
+        return len(self.quantile)
+
+
+def _pinball_slope(residual: np.ndarray, order) -> np.ndarray:
+    """The derivative of the pinball loss, 0 where there is no error."""
+    slope = np.sign(residual)
+    slope += (residual != 0) * (1 - 2 * order)
+    slope /= 2
+    return slope
+
+
+def _quantile(y, order, weight) -> np.ndarray:
+    """The weighted quantile of each column; of several orders, one in each row."""
     return np.quantile(y, order, axis=0, weights=weight, method="inverted_cdf")
 
 
@@ -232,6 +321,10 @@ class ClassificationLoss(Loss):
     def log_inverse_link(self, raw) -> np.ndarray:
         """Raw predictions -> logarithms of probabilities, exact where those underflow."""
 
+    @abstractmethod
+    def pooled(self, raws: Sequence[np.ndarray]) -> np.ndarray:
+        """Raw predictions whose probabilities are the means of those of several."""
+
     def inverse_link(self, raw):
         return np.exp(self.log_inverse_link(raw))
 
@@ -267,6 +360,10 @@ class BinaryLogLoss(ClassificationLoss):
 
     def log_inverse_link(self, raw):
         return log_expit(raw)
+
+    def pooled(self, raws):
+        yes, no = (logsumexp(log_expit(sign * np.stack(raws)), axis=0) for sign in (1, -1))
+        return yes - no
 
 
 SAFE_EXPONENT = {4: 60.0, 8: 600.0}  # by item size: exp is far from overflow and underflow
@@ -319,6 +416,9 @@ class MulticlassLogLoss(ClassificationLoss):
     def log_inverse_link(self, raw):
         return log_softmax(raw, axis=-1)
 
+    def pooled(self, raws):
+        return logsumexp(log_softmax(np.stack(raws), axis=-1), axis=0) - math.log(len(raws))
+
 
 LOSSES: dict[str, Loss] = {
     "squared_error": SquaredError(),
@@ -327,4 +427,10 @@ LOSSES: dict[str, Loss] = {
     "quantile": Quantile(),
     "poisson": PoissonDeviance(),
     "gamma": GammaDeviance(),
+}
+
+# By the inverse link that the targets need
+CLASSIFICATION_LOSSES: dict[str, dict[str, ClassificationLoss]] = {
+    "logistic": {"log_loss": BinaryLogLoss()},
+    "softmax": {"log_loss": MulticlassLogLoss()},
 }

@@ -1,6 +1,7 @@
 """The network: layers in a row and what they share; knows nothing of losses or optimisers."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 
 from sknormnet._aligned import aligned_zeros
 from sknormnet.nn.activations import Activation
-from sknormnet.nn.initializers import Initializer
+from sknormnet.nn.initializers import INITIALIZERS, Initializer
 from sknormnet.nn.layers import Activate, BatchNorm, Dense, Dropout, Layer
 from sknormnet.nn.parameters import Layout
 from sknormnet.nn.stack import lined_up
@@ -100,6 +101,17 @@ class Network:
         for mine, tracked in zip(arrays, self._tracked.views(self.statistics), strict=True):
             vars(mine).update(vars(tracked))
         return arrays
+
+    @property
+    def form(self) -> list[Layer]:
+        """What all networks of a stack must have: the layers but for dropout, however begun."""
+        kept = (layer for layer in self.layers if not isinstance(layer, Dropout))
+        return [replace(x, init=INITIALIZERS["zeros"]) if isinstance(x, Dense) else x for x in kept]
+
+    @property
+    def n_units(self) -> int:
+        """Number of inputs and outputs of all dense layers."""
+        return sum(x.fan_in + x.fan_out for x in self.layers if isinstance(x, Dense))
 
     def same_shapes(self, other: "Network") -> bool:
         """Whether the other network's vectors fit this one's layers."""

@@ -69,6 +69,11 @@ class Samples:
         return self._X.shape[0] if self._rows is None else len(self._rows)
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether X is a sparse matrix."""
+        return not isinstance(self._X, np.ndarray)
+
+    @property
     def y(self) -> np.ndarray:
         """The targets of these rows."""
         return self._y if self._rows is None else self._y[self._rows]

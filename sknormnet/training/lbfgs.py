@@ -14,7 +14,7 @@ def lbfgs(
     loss,
     batch: Batch,
     *,
-    alpha: float,
+    alpha: float | None,
     max_iter: int,
     max_fun: int,
     tol: float,
@@ -29,7 +29,7 @@ def lbfgs(
     loss : Loss
     batch : Batch
         All training rows.
-    alpha : float
+    alpha : float or None
     max_iter, max_fun : int
         Bounds on the number of iterations and of evaluations.
     tol : float

@@ -38,6 +38,8 @@ class Run:
         Number of training samples seen.
     stalls : int
         How often training has stalled and gone on at a lower rate.
+    watched : object
+        What kind of scores `patience` is with, which cannot be compared with others.
     """
 
     network: Any
@@ -49,6 +51,12 @@ class Run:
     patience: Patience = field(default_factory=Patience)
     samples: int = 0
     stalls: int = 0
+    watched: Any = None
+
+    def watch(self, scores: Any) -> None:
+        """Lose all patience so far if it was with scores of another kind."""
+        if scores != self.watched:
+            self.patience, self.watched = Patience(), scores
 
     def use(self, optimizer: Optimizer, *, anew: bool) -> None:
         """Start with this optimiser, if `anew` or if the last one was of another kind.
@@ -62,7 +70,7 @@ class Run:
 
 
 def objective(
-    network, loss, *, alpha: float | None, penalty_gradient: bool = True
+    network, loss, *, alpha: Any, penalty_gradient: bool = True
 ) -> tuple[Objective, np.ndarray]:
     """Return the function that training minimises, and the vector for its gradient.
 
@@ -124,11 +132,11 @@ def epochs(
     loss,
     batches: Callable[[], Iterator[Batch]],
     *,
-    alpha: float | None,
-    rate: Callable[[int], float],
-    max_grad_norm: float | None = None,
+    alpha: Any,
+    rate: Callable[[int], Any],
+    max_grad_norm: Any = None,
     seen: int = 0,
-) -> Iterator[float]:
+) -> Iterator[Any]:
     """Train for one epoch at each ``next``, without end.
 
     Of a `Stack` of runs, loss, alpha, rate and max_grad_norm have shape (n_members, 1).

@@ -17,18 +17,25 @@ State = dict[str, Any]
 class Optimizer(ABC):
     """Settings of an optimiser, under the names of the estimators' parameters.
 
+    To write one, derive a frozen dataclass from this class or from an optimiser of this module.
+    It keeps no state of its own: `start` makes it, `update` changes it.
+
     Attributes
     ----------
+    stacks : bool
+        Whether `update` can be given stacks of vectors, of shape (n_networks, n_parameters),
+        with rates of shape (n_networks, 1), and steps each as it would on its own.
     of_member : str
-        The setting, if any, that each network of a stack may have its own value of: then
-        an array of shape (n_members, 1), as the rate is for a stack.
+        The setting, if any, that each network of a stack may have its own value of: it is then
+        of the shape of the rates.
     """
 
+    stacks: ClassVar[bool] = False
     of_member: ClassVar[str] = ""
 
     @abstractmethod
     def start(self, parameters: np.ndarray) -> State:
-        """State before the first step."""
+        """State before the first step: a dict, of which copies and pickles are made."""
 
     @abstractmethod
     def update(
@@ -42,8 +49,20 @@ class Optimizer(ABC):
     ) -> None:
         """One step: change `parameters` and `state` in place.
 
-        `gradient` is the loss's, without the penalty's part; it may be overwritten. `scratch`
-        is to work in.
+        Parameters
+        ----------
+        parameters : ndarray of shape (n_parameters,)
+        gradient : ndarray of shape (n_parameters,)
+            The loss's, without the penalty's part; it may be overwritten.
+        state : dict
+            As `start` made it and earlier steps left it.
+        rate : float
+            Learning rate.
+        scratch : ndarray
+            To work in, as long as a block.
+        penalty : Penalty
+            What shrinks the weights: :func:`~sknormnet.training.blocks.blocks`, which goes
+            through the vectors piece by piece, adds it to the gradient.
         """
 
 
@@ -55,6 +74,7 @@ class SGD(Optimizer):
     with Nesterov's momentum ``parameters += momentum * v - rate * gradient``.
     """
 
+    stacks: ClassVar[bool] = True
     of_member: ClassVar[str] = "momentum"
     momentum: float = 0.9
     nesterovs_momentum: bool = True
@@ -90,6 +110,7 @@ class Adam(Optimizer):
     Kingma and Ba (2014), "Adam: a method for stochastic optimization", arXiv 1412.6980.
     """
 
+    stacks: ClassVar[bool] = True
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
@@ -186,6 +207,7 @@ class RMSprop(Optimizer):
     Tieleman and Hinton (2012), "Lecture 6.5: rmsprop", Coursera.
     """
 
+    stacks: ClassVar[bool] = True
     beta_2: float = 0.999
     epsilon: float = 1e-8
 

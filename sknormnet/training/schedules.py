@@ -13,6 +13,9 @@ WARM_UP = 0.1  # the same for 'warmup'
 class Schedule(ABC):
     """Settings of a schedule, under the names of the estimators' parameters.
 
+    To write one, derive a frozen dataclass from this class. It keeps no state: all that it
+    goes by, `factor` is told.
+
     Attributes
     ----------
     planned : bool

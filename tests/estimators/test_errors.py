@@ -283,7 +283,10 @@ def test_predict_with_other_features():
         ({"batch_size": "all"}, "must be a str among .*Got 'all' instead"),
         ({"learning_rate": "slow"}, "must be a str among .* or a callable. Got 'slow' instead"),
         ({"early_stopping": 5}, "must be .*a str among {'auto'}.* Got 5 instead"),
-        ({"scoring": "accuracy"}, "must be a str among {'loss'} or None. Got 'accuracy' instead"),
+        (
+            {"scoring": "precise"},
+            "must be a str among .* a callable or None. Got 'precise'",
+        ),
         ({"weight_decay": -1}, r"must be a float in the range \[0.0, inf\). Got -1"),
         ({"max_grad_norm": 0}, r"must be None or a float in the range \(0.0, inf\). Got 0"),
         ({"activation": "sigmoid"}, "must be a str among .* an instance of .* or an array-like"),

@@ -10,11 +10,13 @@ from numpy.testing import assert_array_equal
 from plain import plain_classifier, plain_regressor
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.metrics import make_scorer, max_error
 from sklearn.preprocessing import scale
 
 from sknormnet import Activation, NormNetClassifier, NormNetRegressor
 from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.initializers import INITIALIZERS
+from sknormnet.nn.losses import MulticlassLogLoss
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -43,6 +45,7 @@ STALLS = STOCHASTIC | UNPLANNED | {"tol": (1e6,)}  # so that training stalls as 
 
 # An option's name, a value that is not BASE's, and what other options must be for it to mean
 # anything at all.
+WORST = make_scorer(max_error, greater_is_better=False)
 OPTIONS = [
     ("hidden_layer_sizes", (7, 5), {}),
     ("activation", "tanh", {}),
@@ -72,6 +75,11 @@ OPTIONS = [
     ("nesterovs_momentum", False, SGD),
     ("early_stopping", True, STOCHASTIC),
     ("scoring", "loss", STOCHASTIC | {"early_stopping": (True,)}),
+    (
+        "scoring",
+        make_scorer(max_error, greater_is_better=False),
+        STOCHASTIC | {"early_stopping": (True,)},
+    ),
     ("validation_fraction", 0.3, STOCHASTIC | {"early_stopping": (True,)}),
     ("beta_1", 0.5, ADAM),
     ("beta_2", 0.9, SQUARES),
@@ -93,6 +101,7 @@ OPTIONS = [
     ("input_keep_prob", 0.8, STOCHASTIC),
     ("init", "orthogonal", {}),
     ("dtype", "float32", {}),
+    ("n_members", 2, {}),
     ("loss", "poisson", {}),
     ("loss", "absolute_error", {}),
     ("loss", "huber", {"huber_delta": (0.1,)}),
@@ -108,6 +117,7 @@ OPTIONS = [
 ]
 REGRESSION = {"loss", "standardize_target", "quantile", "huber_delta"}
 CLASSIFICATION = {"class_weight": {0: 3.0, 1: 1.0, 2: 1.0}, "label_smoothing": 0.2}
+CLASSIFICATION |= {"loss": MulticlassLogLoss(label_smoothing=0.1)}
 
 
 def settings_of(option, other=(None, None, {})):
@@ -181,14 +191,15 @@ def test_few_pairs_exclude_each_other():
 
 @pytest.mark.parametrize(
     "option",
-    [o for o in OPTIONS if o[0] not in REGRESSION]
+    [o for o in OPTIONS if o[0] not in REGRESSION and o[1] is not WORST]
     + [(name, value, {}) for name, value in CLASSIFICATION.items()],
     ids=name_of,
 )
 def test_an_option_matters_in_classification(option):
     name, value, _ = option
     base = plain_classifier(**{k: v for k, v in BASE.items() if k not in REGRESSION}).get_params()
-    settings = base | {k: v for k, v in settings_of(option).items() if k in base}
+    shared = base.keys() - REGRESSION
+    settings = base | {k: v for k, v in settings_of(option).items() if k in shared}
     results = []
     for x in (base[name], value):
         model = NormNetClassifier(**settings | {name: x}).fit(X_IRIS, Y_IRIS)

@@ -1,12 +1,17 @@
 """What a fitted NormNetRegressor returns."""
 
+import pickle
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import plain_regressor
+from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import DataConversionWarning
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, r2_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import scale
 
 from sknormnet import NormNetRegressor
@@ -180,6 +185,122 @@ def test_quantiles_have_their_share_of_the_targets_below(order):
     # Along x as well, where the spread grows fivefold
     for part in (x[2000:, 0] < 0, x[2000:, 0] > 0):
         assert abs(below[part].mean() - order) < 0.07
+
+
+ORDERS = (0.1, 0.5, 0.9)
+
+
+def fan(n_rows=2000, seed=0):
+    """Targets whose spread grows fivefold along the one input."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, size=(n_rows, 1))
+    return x, 1e5 * (x[:, 0] + (1.5 + x[:, 0]) * rng.normal(size=n_rows))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_several_quantiles_by_one_network(dtype):
+    x, y = fan()
+    model = NormNetRegressor("quantile", quantile=ORDERS, random_state=0).fit(x.astype(dtype), y)
+    x, y = fan(seed=1)
+    predictions = model.predict(x.astype(dtype))
+    assert predictions.shape == (2000, 3)
+    assert predictions.dtype == dtype
+    for part in (x[:, 0] < 0, x[:, 0] > 0):
+        below = (y[part, None] < predictions[part]).mean(axis=0)
+        assert_allclose(below, ORDERS, atol=0.07)
+    far = model.predict((x * 10.0 ** np.arange(2000)[:, None] ** 0.2).astype(dtype))
+    assert (np.diff(far, axis=1) >= 0).all()
+    assert (np.diff(predictions, axis=1) > 0).all()
+    assert model.n_outputs_ == 3
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_several_quantiles_are_scored_by_d2(weighted):
+    x, y = fan(300)
+    weight = np.random.default_rng(0).integers(1, 4, 300) if weighted else None
+    settings = SETTINGS | {"quantile": [0.2, 0.7], "batchnorm": False, "max_iter": 3}
+    model = NormNetRegressor("quantile", **settings)
+    model.fit(x[:200], y[:200], X_val=x, y_val=y, sample_weight_val=weight)
+    expected = np.mean(
+        [
+            d2_pinball_score(y, of_q, alpha=q, sample_weight=weight)
+            for q, of_q in zip([0.2, 0.7], model.predict(x).T, strict=True)
+        ]
+    )
+    assert_allclose(model.score(x, y, weight), expected)
+    assert_allclose(model.best_validation_score_, expected)
+
+
+def test_an_array_of_one_order_has_a_column():
+    one, column = (
+        NormNetRegressor("quantile", quantile=q, **SETTINGS).fit(X, Y) for q in (0.3, [0.3])
+    )
+    assert column.predict(X).shape == (150, 1)
+    assert_allclose(column.predict(X)[:, 0], one.predict(X))
+    assert one.score(X, Y) == r2_score(Y, one.predict(X))
+    assert column.score(X, Y) == d2_pinball_score(Y, column.predict(X), alpha=0.3)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"solver": "lbfgs"},
+        {"early_stopping": True},
+        {"standardize_target": False},
+        {"warm_start": True},
+    ],
+    ids=str,
+)
+def test_several_quantiles_next_to_other_options(settings):
+    weight = np.random.default_rng(0).integers(0, 3, len(X))
+    model = NormNetRegressor("quantile", quantile=np.array(ORDERS), **SETTINGS | settings)
+    model = clone(model).fit(X, Y, weight).fit(X, Y, weight)
+    assert model.score(X, Y) > 0.1
+    again = pickle.loads(pickle.dumps(model))
+    assert_array_equal(again.predict(X), model.predict(X))
+    assert (np.diff(model.predict(100 * X), axis=1) >= 0).all()
+
+
+def test_several_quantiles_in_parts_with_samples_and_in_a_search():
+    model = NormNetRegressor("quantile", quantile=ORDERS, keep_prob=0.8, **SETTINGS)
+    for _ in range(20):
+        model.partial_fit(X, Y)
+    assert model.score(X, Y) > 0
+    y, std = model.predict(X, return_std=True)
+    assert y.shape == std.shape == (150, 3)
+    samples = model.predict_samples(X, 7, random_state=0)
+    assert samples.shape == (7, 150, 3)
+    assert (np.diff(samples, axis=2) >= 0).all()
+    grid = {"quantile": [ORDERS, [0.5]], "keep_prob": [0.8, 1.0]}
+    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, Y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_constant_targets_have_equal_quantiles():
+    model = NormNetRegressor("quantile", quantile=ORDERS, **SETTINGS).fit(X, np.full(150, 7.0))
+    assert_allclose(model.predict(X), 7, atol=0.5)
+
+
+@pytest.mark.parametrize(
+    "orders", [[], [0.5, 0.5], [0.9, 0.1], [0.0, 0.5], [0.5, 1], [0.5, "0.9"], [[0.1, 0.5]], [None]]
+)
+def test_orders_that_are_none(orders):
+    message = (
+        "The 'quantile' parameter of NormNetRegressor must be a float in the range (0.0, 1.0) or"
+        f" an array-like of such floats, strictly increasing. Got {orders!r} instead."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        NormNetRegressor("quantile", quantile=orders).fit(X, Y)
+
+
+def test_several_quantiles_of_several_targets():
+    model = NormNetRegressor("quantile", quantile=ORDERS, warm_start=True, **SETTINGS)
+    with pytest.raises(ValueError, match=r"y must be one-dimensional\. Got 3 targets"):
+        model.fit(X, np.c_[Y, Y, Y])
+    # As many outputs are not the same outputs.
+    model.fit(X, Y).set_params(loss="squared_error")
+    with pytest.raises(ValueError, match=r"number of outputs of y must be 1, as it was\. Got 3"):
+        model.fit(X, np.c_[Y, Y, Y])
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "huber"])

@@ -1,12 +1,13 @@
 """Validation data of one's own, what they are scored by, and the record of training."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import load_diabetes, load_digits
-from sklearn.metrics import log_loss
+from sklearn.metrics import get_scorer, log_loss, r2_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
@@ -157,6 +158,131 @@ def test_parts_are_not_held_out(early_stopping):
     model = NormNetRegressor(**SMALL, early_stopping=early_stopping)
     with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):
         model.partial_fit(X_REG, Y_REG)
+
+
+# ---------------------------------------------------------------------------------- scorers
+
+PARTS = pytest.mark.parametrize("given", [VAL, {}], ids=["X_val", "a share of X"])
+
+
+class Spy:
+    """A scorer that remembers what it was given, and scores as it is told."""
+
+    def __init__(self, scores):
+        self.scores, self.seen, self.predictions = iter(scores), [], []
+
+    def __call__(self, estimator, X, y, **weights):
+        self.seen.append((X, y, weights))
+        self.predictions.append(estimator.predict_proba(X_VAL))
+        assert not hasattr(estimator, "feature_names_in_")
+        return next(self.scores)
+
+
+@PARTS
+def test_a_scorer_sees_each_epoch_and_chooses_the_best(given):
+    scores = [0.1, 0.3, 0.7, 0.2, 0.6, 0.5]
+    spy = Spy(scores)
+    settings = SMALL | {"max_iter": 6, "early_stopping": "X_val" not in given}
+    model = NormNetClassifier(**settings, batchnorm=False, scoring=spy).fit(X, Y, **given)
+    assert model.validation_scores_ == scores
+    assert model.best_validation_score_ == 0.7
+    # Without batch norm, the network that is kept is the one that was scored.
+    assert_array_equal(model.predict_proba(X_VAL), spy.predictions[2])
+    assert len({p.tobytes() for p in spy.predictions}) == 6
+
+
+@PARTS
+def test_a_scorer_gets_the_rows_as_they_were_given(given):
+    def frame(x):
+        return pd.DataFrame(x).add_prefix("x")
+
+    spy = Spy([0.5])
+    settings = SMALL | {"max_iter": 1, "early_stopping": "X_val" not in given}
+    named = given | {"X_val": frame(X_VAL)} if given else {}
+    NormNetClassifier(**settings, scoring=spy).fit(frame(X), Y, **named)
+    ((seen, labels, weights),) = spy.seen
+    assert weights == {}
+    if given:
+        assert_array_equal(seen, X_VAL)
+        assert_array_equal(labels, Y_VAL)
+    else:
+        assert seen.shape == (40, 64)
+        rows = {row.tobytes(): label for row, label in zip(X, Y, strict=True)}
+        assert [rows[row.tobytes()] for row in seen] == labels.tolist()
+
+
+def test_a_scorer_gets_weights_where_there_are_some():
+    weight = np.random.default_rng(0).integers(0, 3, len(X))
+    spy = Spy([0.5])
+    settings = SMALL | {"max_iter": 1, "scoring": spy}
+    NormNetClassifier(**settings, early_stopping=True).fit(X, Y, weight)
+    ((seen, _, weights),) = spy.seen
+    by_row = {row.tobytes(): w for row, w in zip(X, weight, strict=True)}
+    assert weights["sample_weight"].tolist() == [by_row[row.tobytes()] for row in seen]
+    assert min(weights["sample_weight"]) > 0  # rows of weight 0 are no rows
+
+
+@pytest.mark.parametrize(("kind", "name"), [("classifier", "accuracy"), ("regressor", "r2")])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_scorer_of_the_default_is_the_default(kind, name, weighted):
+    if kind == "classifier":
+        make, x, y = NormNetClassifier, X, Y
+    else:
+        make, x, y = NormNetRegressor, X_REG, Y_REG
+    weight = np.random.default_rng(0).integers(0, 3, len(x)) if weighted else None
+    one, other = (
+        make(**SMALL, early_stopping=True, scoring=scoring).fit(x, y, weight)
+        for scoring in (None, name)
+    )
+    assert_allclose(one.validation_scores_, other.validation_scores_, rtol=1e-12)
+    assert one.history_["validation_loss"] == other.history_["validation_loss"]
+    assert_array_equal(one.predict(x), other.predict(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("neg_log_loss", Y),
+        ("roc_auc", Y == "a"),
+        ("roc_auc", np.c_[Y == "a", Y == "b"].astype(int)),
+        ("f1_micro", sparse.csr_matrix(np.c_[Y == "a", Y == "b"].astype(int))),
+        ("balanced_accuracy", Y),
+    ],
+)
+def test_names_of_scorers(name, target):
+    model = NormNetClassifier(**SMALL | {"max_iter": 1}, batchnorm=False, scoring=name)
+    held = target[200:]
+    model.fit(X[:200], target[:200], X_val=X[200:], y_val=held)
+    expected = get_scorer(name)(model, X[200:], held.toarray() if sparse.issparse(held) else held)
+    assert_allclose(model.best_validation_score_, expected)
+
+
+def test_a_scorer_sees_targets_in_their_own_unit():
+    model = NormNetRegressor(
+        **SMALL | {"max_iter": 1}, batchnorm=False, scoring="neg_mean_absolute_error"
+    )
+    model.fit(X_REG[:300], 1e6 * Y_REG[:300], X_val=X_REG[300:], y_val=1e6 * Y_REG[300:])
+    error = np.abs(model.predict(X_REG[300:]) - 1e6 * Y_REG[300:]).mean()
+    assert_allclose(model.best_validation_score_, -error)
+
+
+def test_scores_of_two_kinds_are_not_compared():
+    # If they were, no epoch of the second call would be as good as the first call's best.
+    model = NormNetRegressor(**SMALL, early_stopping=True, warm_start=True).fit(X_REG, Y_REG)
+    model.set_params(scoring="neg_mean_squared_error").fit(X_REG, Y_REG)
+    assert model.best_validation_score_ == max(model.validation_scores_[12:]) < -100
+
+
+@pytest.mark.parametrize(
+    ("scoring", "message"),
+    [
+        (r2_score, "looks like it is a metric function rather than a scorer"),
+        (lambda estimator, X, y: "good", "scoring must return a number, got 'good'"),
+    ],
+)
+def test_what_is_no_scorer(scoring, message):
+    with pytest.raises(ValueError, match=message):
+        NormNetRegressor(**SMALL, early_stopping=True, scoring=scoring).fit(X_REG, Y_REG)
 
 
 # ---------------------------------------------------------------------------------- history

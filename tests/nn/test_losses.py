@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gradients import check_vjp
 from numpy.testing import assert_allclose, assert_array_equal
-from reference import LOSS, targets
+from reference import LOSS, ORDERS, ascending, targets
 from scipy.special import expit, huber, softmax
 from sklearn.metrics import (
     log_loss,
@@ -27,11 +27,13 @@ from sknormnet.nn.losses import (
     MulticlassLogLoss,
     PoissonDeviance,
     Quantile,
+    Quantiles,
     SquaredError,
 )
 
-# Those of the table, and the two that the classifier chooses between
+# Those of the table, the two that the classifier chooses between, and one of several orders
 CASES = {**LOSSES, "binary": BinaryLogLoss(), "multiclass": MulticlassLogLoss()}
+CASES["quantiles"] = Quantiles()
 ALL = pytest.mark.parametrize(("name", "loss"), CASES.items(), ids=list(CASES))
 
 
@@ -46,7 +48,8 @@ def case(name, n_rows=9, n_outputs=3, seed=0):
 def test_every_loss_is_tested():
     between = {ClassificationLoss, IdentityLoss}
     leaves = {leaf for kind in {Loss} | between for leaf in kind.__subclasses__()} - between
-    assert {type(loss) for loss in CASES.values()} == leaves
+    ours = {leaf for leaf in leaves if leaf.__module__ == Loss.__module__}
+    assert {type(loss) for loss in CASES.values()} == ours
     assert set(CASES) == set(LOSS)
 
 
@@ -74,6 +77,14 @@ BY_HAND = {
         [[1.35, 0], [-3 * 1.35, 3]],
     ),
     "quantile": ([[1, 1], [2, 0]], [[3, 1], [0, 1]], 1 + 1.5 * 3, [[0.5, 0], [-1.5, 1.5]]),
+    # predictions 0, 50 and 100: 6 + 5 + 4 and 0.9 + 25.5 + 10.1; the last steps count once,
+    # the first moves all
+    "quantiles": (
+        [[60], [-1]],
+        [[0, 50, 50], [0, 50, 50]],
+        15 + 3 * 36.5,
+        [[-0.5, -0.4, 0.1], [3 * 1.5, 3 * 0.6, 3 * 0.1]],
+    ),
     # means 1 and 2: log(1/2) + 2 - 1 and log(2/4) + 2 - 1
     "gamma": ([[2], [4]], [[0], [np.log(2)]], 4 * (1 - np.log(2)), [[-1], [-3]]),
     # means 1 and 2: 2 log(2/1) - 2 + 1 and 0 - 0 + 2
@@ -129,6 +140,10 @@ def test_value_is_sklearns_metric(name, loss):
             weight @ huber(1.35, (y - raw)[:, k]) for weight in [sample_weight] for k in range(3)
         ),
         "quantile": lambda: 3 * mean_pinball_loss(y, raw, sample_weight=sample_weight),
+        "quantiles": lambda: sum(
+            mean_pinball_loss(y, of_q, alpha=q, sample_weight=sample_weight)
+            for q, of_q in zip(ORDERS, ascending(raw).T, strict=True)
+        ),
         "gamma": lambda: sum(
             mean_gamma_deviance(y[:, k], np.exp(raw[:, k]), sample_weight=sample_weight) / 2
             for k in range(3)
@@ -195,6 +210,7 @@ def test_inverse_link(name, loss):
         "poisson": np.exp,
         "gamma": np.exp,
         "binary": expit,
+        "quantiles": ascending,
     }.get(name, lambda raw: raw)
     found = loss.inverse_link(raw)
     assert_allclose(found, inverse(raw), rtol=1e-14)
@@ -235,6 +251,7 @@ def test_range_of_the_targets(name, loss):
 @ALL
 def test_out_activation(name, loss):
     names = {"poisson": "exp", "gamma": "exp", "binary": "logistic", "multiclass": "softmax"}
+    names["quantiles"] = "cumulated_softplus"
     assert loss.out_activation == names.get(name, "identity")
 
 
@@ -334,6 +351,43 @@ def test_the_pinball_loss_of_any_order(order):
     start = loss.baseline(y, weight[:, 0], 3)
     assert (weight[:, 0] @ (y < start) <= order + 1e-12).all()
     assert (weight[:, 0] @ (y <= start) >= order - 1e-12).all()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_several_quantiles_start_at_those_of_the_targets(weighted):
+    y, _, weight = case("quantiles", n_rows=400)
+    y = y + np.random.default_rng(1).normal(size=y.shape)
+    w = weight[:, 0] if weighted else None
+    loss = Quantiles((0.05, 0.3, 0.31, 0.9))
+    start = loss.inverse_link(loss.baseline(y, w, 4)[None])[0]
+    expected = [Quantile(q).baseline(y, w, 1)[0] for q in loss.quantile]
+    assert_allclose(start, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-9, 1e9])
+def test_quantiles_that_are_equal_start_a_little_apart(scale):
+    y = scale * np.repeat([[1.0], [1.0], [1.0], [5.0]], 9, axis=0)
+    loss = Quantiles((0.1, 0.2, 0.9))
+    start = loss.inverse_link(loss.baseline(y, None, 3)[None])[0]
+    spread = np.std(y) or 1.0
+    expected = [scale, scale + spread / 1000, scale + spread / 1000 + (4 * scale or 1e-3)]
+    assert_allclose(start, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_quantiles_never_cross_however_far_out(dtype):
+    rng = np.random.default_rng(0)
+    raw = (10.0 ** rng.uniform(-8, 8, (1000, 3)) * rng.choice([-1, 1], (1000, 3))).astype(dtype)
+    predictions = Quantiles().inverse_link(raw)
+    assert np.isfinite(predictions).all()
+    assert (np.diff(predictions, axis=1) >= 0).all()
+
+
+def test_several_quantiles_are_of_one_target():
+    assert Quantiles((0.2, 0.8)).n_outputs(np.zeros((5, 1))) == 2
+    assert Quantile().n_outputs(np.zeros((5, 3))) == 3
+    with pytest.raises(ValueError, match=r"y must be one-dimensional\. Got 2 targets instead"):
+        Quantiles().n_outputs(np.zeros((5, 2)))
 
 
 def test_absolute_error_and_huber_start_at_the_median():

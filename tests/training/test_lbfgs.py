@@ -100,10 +100,10 @@ def test_the_network_is_left_with_the_best_parameters_not_the_last_tried():
     class Uphill(SquaredError):
         """Its gradient points the wrong way, so that every line search fails."""
 
-        def value_and_gradient(self, y, raw, weight):
-            value = super().value_and_gradient(y, raw, weight)
+        def losses_and_gradient(self, y, raw, weight):
+            losses = super().losses_and_gradient(y, raw, weight)
             raw *= -1
-            return value
+            return losses
 
     network = linear()
     before = network.parameters.copy()

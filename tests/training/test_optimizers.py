@@ -94,10 +94,9 @@ def run(optimizer, p, gradients, rates):
 
 def test_every_optimizer_is_tested():
     assert set(PLAIN) == set(OPTIMIZERS)
-    assert set(OPTIMIZERS.values()) == {
-        *Optimizer.__subclasses__(),
-        *Adam.__subclasses__(),
-    }
+    leaves = {*Optimizer.__subclasses__(), *Adam.__subclasses__()}
+    ours = {leaf for leaf in leaves if leaf.__module__ == Optimizer.__module__}
+    assert set(OPTIMIZERS.values()) == ours
 
 
 @DTYPES

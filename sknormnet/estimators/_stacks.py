@@ -1,0 +1,97 @@
+"""Which networks are trained as one stack, and how many stacks at a time."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from sknormnet.estimators._sklearn import Parallel, delayed
+from sknormnet.estimators._training import (
+    History,
+    Job,
+    Progress,
+    is_stochastic,
+    train_full_batch,
+    train_stochastic,
+)
+
+CACHE = 6 * 2**20  # bytes that a stack works on: with twice as many, it gains half as much
+FEWEST = 3  # members; fewer gain nothing over one after the other
+
+
+def train(jobs: Sequence[Job]) -> list[History]:
+    """Train the networks of all jobs, those that can go together as stacks.
+
+    What becomes of a network does not depend on those beside it. Stacks are trained as many at
+    a time as BLAS has threads, each with one thread.
+    """
+    if len(jobs) == 1:
+        return _teams(jobs, 1)[0][1]()
+    n_threads = _blas_threads()
+    teams = _teams(jobs, n_threads)
+    with threadpool_limits(1 if len(teams) > 1 else None, user_api="blas"):
+        parallel = Parallel(n_jobs=min(n_threads, len(teams)), backend="threading")
+        trained = parallel(delayed(team)() for _, team in teams)
+    histories: dict[int, History] = {}
+    for (numbers, _), found in zip(teams, trained, strict=True):
+        histories.update(zip(numbers, found, strict=True))
+    return [histories[number] for number in range(len(jobs))]
+
+
+def _blas_threads() -> int:
+    found = (x["num_threads"] for x in threadpool_info() if x["user_api"] == "blas")
+    return max(found, default=1)
+
+
+def _teams(jobs: Sequence[Job], n_threads: int) -> list[tuple[list[int], Callable]]:
+    """Numbers of jobs, and what trains these."""
+    teams: list[tuple[list[int], Callable]] = []
+    groups: list[tuple[tuple, list[tuple[int, Progress]]]] = []
+    for number, job in enumerate(jobs):
+        if not is_stochastic(job.estimator):
+            teams.append(([number], lambda job=job: [train_full_batch(job)]))
+            continue
+        progress = Progress(job)
+        kind = _kind(progress)
+        for other, members in groups:
+            if kind == other and progress.job.run.optimizer.stacks:
+                members.append((number, progress))
+                break
+        else:
+            groups.append((kind, [(number, progress)]))
+    for _, members in groups:
+        for part in _cut(members, n_threads):
+            numbers, together = zip(*part, strict=True)
+            teams.append((list(numbers), partial(train_stochastic, together)))
+    return teams
+
+
+def _kind(progress: Progress) -> tuple:
+    """What the networks of a stack have in common."""
+    job = progress.job
+    run, network = job.run, job.run.network
+    optimizer = run.optimizer
+    if optimizer.of_member:
+        optimizer = replace(optimizer, **{optimizer.of_member: None})
+    data = len(job.training), job.training.is_sparse
+    return (
+        network.form, network.dtype, network.momentum, network.tracks, job.loss, optimizer,
+        progress.batching, data, run.samples,
+    )  # fmt: skip
+
+
+def _cut(members: list, n_threads: int) -> list[list]:
+    """A group in parts that stay in cache, and that keep all threads busy."""
+    progress = members[0][1]
+    network, n_rows = progress.job.run.network, progress.batching["batch_size"]
+    numbers = 4 * network.parameters.size + 3 * n_rows * network.n_units
+    most = CACHE // (numbers * network.dtype.itemsize)
+    if most < FEWEST:
+        return [[member] for member in members]
+    n_parts = max(math.ceil(len(members) / most), min(n_threads, len(members) // FEWEST), 1)
+    bounds = np.linspace(0, len(members), n_parts + 1).round().astype(int)
+    return [members[start:stop] for start, stop in pairwise(bounds)]
