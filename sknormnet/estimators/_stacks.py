@@ -19,7 +19,7 @@ from sknormnet.estimators._training import (
     train_stochastic,
 )
 
-CACHE = 6 * 2**20  # bytes that a stack works on: with twice as many, it gains half as much
+CACHE = 8 * 2**20  # bytes that a stack works on: with twice as many, it gains half as much
 FEWEST = 3  # members; fewer gain nothing over one after the other
 
 

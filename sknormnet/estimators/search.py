@@ -25,7 +25,8 @@ from sknormnet.estimators._sklearn import (
 from sknormnet.estimators._stacks import train
 from sknormnet.estimators._training import Job
 
-PACK = 12  # fits that one worker takes at a time
+PACK = 24  # fits that a worker takes at a time, at most
+ROUNDS = 4  # packs that each worker gets, at least, so that all are done at about one time
 SHAPING = (  # parameters that networks of one stack have in common
     "hidden_layer_sizes",
     "activation",
@@ -200,7 +201,8 @@ class Packs:
 
     def _packed(self, tasks: list[Task]) -> list[np.ndarray]:
         """The numbers of the tasks that go together: of one shape, and work for all workers."""
-        most = min(PACK, math.ceil(len(tasks) / joblib.effective_n_jobs(self._n_jobs)))
+        n_jobs = joblib.effective_n_jobs(self._n_jobs)
+        most = min(PACK, math.ceil(len(tasks) / (ROUNDS * n_jobs))) if n_jobs > 1 else PACK
         shapes = [task.shape() for task in tasks]
         packs: list[np.ndarray] = []
         for shape in dict.fromkeys(shapes):
@@ -262,7 +264,7 @@ class PackedGridSearchCV(GridSearchCV):
     estimator, param_grid, scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, \
 return_train_score
         As of :class:`~sklearn.model_selection.GridSearchCV`. Each of `n_jobs` workers takes up
-        to 12 fits at a time; a `verbose` above 0 tells of each of these packs.
+        to 24 fits at a time; a `verbose` above 0 tells of each of these packs.
 
     See Also
     --------

@@ -75,11 +75,7 @@ OPTIONS = [
     ("nesterovs_momentum", False, SGD),
     ("early_stopping", True, STOCHASTIC),
     ("scoring", "loss", STOCHASTIC | {"early_stopping": (True,)}),
-    (
-        "scoring",
-        make_scorer(max_error, greater_is_better=False),
-        STOCHASTIC | {"early_stopping": (True,)},
-    ),
+    ("scoring", WORST, STOCHASTIC | {"early_stopping": (True,)}),
     ("validation_fraction", 0.3, STOCHASTIC | {"early_stopping": (True,)}),
     ("beta_1", 0.5, ADAM),
     ("beta_2", 0.9, SQUARES),
