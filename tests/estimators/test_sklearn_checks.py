@@ -25,6 +25,7 @@ SETTINGS = [
     {"hidden_layer_sizes": (20, 10)},
     {"activation": "tanh", "init": "xavier_normal"},
     {"keep_prob": 0.8},
+    {"n_members": 3},
 ]
 
 RANDOM_MASKS = "dropout masks differ from row to row, so they cannot agree for repeated rows"
