@@ -28,7 +28,15 @@ from sknormnet import NormNetClassifier, NormNetRegressor
 
 BASELINE = "MLP"
 # A ratio to a result of nothing at all says nothing: results count as no better than these.
-METRICS = {"error": 1e-3, "log loss": 1e-3, "1 - AUC": 1e-4, "nRMSE": 1e-3, "fit seconds": 1e-3}
+METRICS = {
+    "error": 1e-3,
+    "log loss": 1e-3,
+    "1 - AUC": 1e-4,
+    "ECE": 1e-3,
+    "nRMSE": 1e-3,
+    "fit seconds": 1e-3,
+}
+BINS = 15  # of confidence, for the expected calibration error
 
 
 def _scaled(model):
@@ -133,7 +141,17 @@ def _scores(classes, y, p) -> dict[str, float]:
         "error": float(np.mean(classes[p.argmax(axis=1)] != y)),
         "log loss": float(log_loss(y, p, labels=classes)),
         "1 - AUC": float(1 - roc_auc_score(truth, p[:, 1] if len(classes) == 2 else p)),
+        "ECE": _calibration_error(classes[p.argmax(axis=1)] == y, p.max(axis=1)),
     }
+
+
+def _calibration_error(right: np.ndarray, confidence: np.ndarray) -> float:
+    """By how much confidence is off the share of right predictions, on average over the rows.
+
+    Guo et al. (2017), "On calibration of modern neural networks", arXiv 1706.04599.
+    """
+    numbers = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    return float(np.abs(np.bincount(numbers, right - confidence)).sum() / len(right))
 
 
 def compare(runs: list[dict]) -> str:

@@ -27,6 +27,7 @@ from sknormnet.estimators._training import Job
 
 PACK = 24  # fits that a worker takes at a time, at most
 ROUNDS = 4  # packs that each worker gets, at least, so that all are done at about one time
+LARGE = 2**26  # bytes of X, above which a worker holds the rows of one fold at a time
 SHAPING = (  # parameters that networks of one stack have in common
     "hidden_layer_sizes",
     "activation",
@@ -65,14 +66,22 @@ class Task:
         parameters = clone(self.options["parameters"], safe=False)
         return clone(self.estimator).set_params(**parameters)
 
+    @property
+    def fold(self) -> int:
+        """Number of the fold, from 0."""
+        return self.options["split_progress"][0]
+
     def shape(self) -> str:
-        """What tasks that can be trained together have in common."""
+        """What the tasks of a pack have in common: they can be trained together."""
+        shape: list[Any] = [len(self.options["train"])]
+        if getattr(self.X, "nbytes", 0) > LARGE:
+            shape.append(self.fold)
         try:
             network = last_step(self.with_parameters())
-            shape = [getattr(network, name) for name in SHAPING]
+            shape += [getattr(network, name) for name in SHAPING]
         except Exception:  # invalid, as will be said where it is fitted
-            shape = []
-        return repr([*shape, len(self.options["train"])])
+            pass
+        return repr(shape)
 
     def run(self, estimator=None) -> dict:
         """Fit and score on its own, or only score an estimator that is fitted."""
@@ -147,8 +156,7 @@ class Folds:
         X, y, params = self._training_rows(task)
         if estimator is network:
             return Call((X, y), params)
-        fold = id(task.options["train"])
-        key = fold, joblib.hash([(name, step) for name, step in estimator.steps[:-1]])
+        key = task.fold, joblib.hash([(name, step) for name, step in estimator.steps[:-1]])
         if key not in self._steps:
             calls = []
             _put_off(network, "fit", lambda *args, **kwargs: calls.append(Call(args, kwargs)))
@@ -159,13 +167,12 @@ class Folds:
         return call
 
     def _training_rows(self, task: Task) -> tuple[Any, Any, dict]:
-        options = task.options
-        fold = id(options["train"])
-        if fold not in self._rows:
-            X, y = safe_split(task.estimator, task.X, task.y, options["train"])
-            params = check_method_params(task.X, options["fit_params"], options["train"])
-            self._rows[fold] = X, y, params
-        return self._rows[fold]
+        if task.fold not in self._rows:
+            train = task.options["train"]
+            X, y = safe_split(task.estimator, task.X, task.y, train)
+            params = check_method_params(task.X, task.options["fit_params"], train)
+            self._rows[task.fold] = X, y, params
+        return self._rows[task.fold]
 
 
 class Packs:
@@ -204,9 +211,10 @@ class Packs:
         n_jobs = joblib.effective_n_jobs(self._n_jobs)
         most = min(PACK, math.ceil(len(tasks) / (ROUNDS * n_jobs))) if n_jobs > 1 else PACK
         shapes = [task.shape() for task in tasks]
+        by_fold = sorted(range(len(tasks)), key=lambda i: tasks[i].fold)
         packs: list[np.ndarray] = []
         for shape in dict.fromkeys(shapes):
-            numbers = [i for i, other in enumerate(shapes) if other == shape]
+            numbers = [i for i in by_fold if shapes[i] == shape]
             packs += np.array_split(numbers, math.ceil(len(numbers) / most))
         return packs
 

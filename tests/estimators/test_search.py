@@ -212,6 +212,19 @@ def test_several_scorers_and_a_callable_refit():
 
 
 @pytest.mark.usefixtures("all_packed")
+def test_folds_without_some_classes():
+    y = np.where(np.arange(len(Y)) < 30, Y, Y % 3)  # classes 3 to 9 in the first fold only
+    both(CLASSIFIER, GRID, X, y, cv=KFold(4))
+
+
+@pytest.mark.usefixtures("all_packed")
+def test_of_a_large_table_a_worker_holds_one_fold_at_a_time(monkeypatch, capsys):
+    monkeypatch.setattr(packed, "LARGE", X.nbytes - 1)
+    both(CLASSIFIER, {"alpha": [0.0, 1.0]}, X, Y > 4, cv=3, verbose=1)
+    assert "[Pack 3/3] 2 fits" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("all_packed")
 def test_workers():
     both(CLASSIFIER, GRID, X, Y > 4, cv=3, n_jobs=2)
 
