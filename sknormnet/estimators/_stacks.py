@@ -29,13 +29,14 @@ def train(jobs: Sequence[Job]) -> list[History]:
     What becomes of a network does not depend on those beside it. Stacks are trained as many at
     a time as BLAS has threads, each with one thread.
     """
-    if len(jobs) == 1:
-        return _teams(jobs, 1)[0][1]()
-    n_threads = _blas_threads()
+    n_threads = _blas_threads() if len(jobs) > 1 else 1
     teams = _teams(jobs, n_threads)
-    with threadpool_limits(1 if len(teams) > 1 else None, user_api="blas"):
-        parallel = Parallel(n_jobs=min(n_threads, len(teams)), backend="threading")
-        trained = parallel(delayed(team)() for _, team in teams)
+    if len(teams) > 1:
+        with threadpool_limits(1, user_api="blas"):
+            parallel = Parallel(n_jobs=min(n_threads, len(teams)), backend="threading")
+            trained = parallel(delayed(team)() for _, team in teams)
+    else:
+        trained = [team() for _, team in teams]
     histories: dict[int, History] = {}
     for (numbers, _), found in zip(teams, trained, strict=True):
         histories.update(zip(numbers, found, strict=True))

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
@@ -23,7 +23,7 @@ from sknormnet.estimators._sklearn import (
     search_fit,
 )
 from sknormnet.estimators._stacks import train
-from sknormnet.estimators._training import Job
+from sknormnet.estimators._training import History, Job
 
 PACK = 24  # fits that a worker takes at a time, at most
 ROUNDS = 4  # packs that each worker gets, at least, so that all are done at about one time
@@ -93,14 +93,6 @@ def last_step(estimator):
     return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
 
 
-@dataclass
-class Call:
-    """The arguments of a `fit` that is put off."""
-
-    args: tuple
-    kwargs: dict
-
-
 @dataclass(eq=False)
 class Fit:
     """A task under way: its estimator, and the jobs that train the network it ends in."""
@@ -109,13 +101,12 @@ class Fit:
     estimator: Any
     jobs: list[Job]
     seconds: float
-    histories: list = field(default_factory=list)
 
-    def finish(self) -> dict:
-        """Take over the trained networks, and score."""
+    def finish(self, histories: list[History], seconds: float) -> dict:
+        """Take over the networks, which it took some time to train, and score."""
         started = time.perf_counter()
-        last_step(self.estimator)._finish(self.jobs, self.histories)
-        seconds = self.seconds + time.perf_counter() - started
+        last_step(self.estimator)._finish(self.jobs, histories)
+        seconds += self.seconds + time.perf_counter() - started
         _put_off(self.estimator, "set_params", lambda **_: self.estimator)
         _put_off(self.estimator, "fit", lambda *_, **__: self.estimator)
         result = self.task.run(self.estimator)
@@ -147,19 +138,19 @@ class Folds:
         network = last_step(estimator)
         if not isinstance(network, BaseNormNet):
             return None
-        call = self._call(task, estimator, network)
-        jobs = network._prepare_fit(*call.args, **call.kwargs)
+        args, kwargs = self._call(task, estimator, network)
+        jobs = network._prepare_fit(*args, **kwargs)
         return Fit(task, estimator, jobs, time.perf_counter() - started)
 
-    def _call(self, task: Task, estimator, network) -> Call:
-        """How the network's `fit` is called in this fold."""
+    def _call(self, task: Task, estimator, network) -> tuple[tuple, dict]:
+        """The arguments that the network's `fit` is called with in this fold."""
         X, y, params = self._training_rows(task)
         if estimator is network:
-            return Call((X, y), params)
+            return (X, y), params
         key = task.fold, joblib.hash([(name, step) for name, step in estimator.steps[:-1]])
         if key not in self._steps:
-            calls = []
-            _put_off(network, "fit", lambda *args, **kwargs: calls.append(Call(args, kwargs)))
+            calls: list[tuple[tuple, dict]] = []
+            _put_off(network, "fit", lambda *args, **kwargs: calls.append((args, kwargs)))
             estimator.fit(X, y, **params)
             self._steps[key] = estimator.steps[:-1], calls[0]
         steps, call = self._steps[key]
@@ -224,19 +215,17 @@ def run_pack(tasks: list[Task], number: str) -> list[dict]:
     begun = time.perf_counter()
     folds = Folds()
     fits = [_attempt(folds.begin, task) for task in tasks]
-    under_way = [fit for fit in fits if fit is not None]
+    jobs = [job for fit in fits if fit for job in fit.jobs]
     started = time.perf_counter()
-    jobs = [job for fit in under_way for job in fit.jobs]
     histories = iter(_attempt(train, jobs) or ())
-    seconds = time.perf_counter() - started
+    seconds = (time.perf_counter() - started) / max(1, len(jobs))
     results = []
     for task, fit in zip(tasks, fits, strict=True):
         result = None
-        if fit is not None:
-            fit.histories = [*islice(histories, len(fit.jobs))]
-            fit.seconds += seconds / len(under_way)
-            result = _attempt(Fit.finish, fit)
-        results.append(task.run() if result is None else result)
+        if fit:
+            own = [*islice(histories, len(fit.jobs))]
+            result = _attempt(fit.finish, own, seconds * len(own))
+        results.append(result or task.run())
     if tasks[0].options["verbose"] > 0:
         seconds = time.perf_counter() - begun
         print(f"[Pack {number}] {len(tasks)} fits in {seconds:.1f} s", flush=True)
