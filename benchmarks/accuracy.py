@@ -64,6 +64,9 @@ MODELS = {
     "NormNet": lambda c, seed: _scaled(
         (NormNetClassifier if c else NormNetRegressor)(random_state=seed)
     ),
+    "for_accuracy": lambda c, seed: _scaled(
+        (NormNetClassifier if c else NormNetRegressor).for_accuracy(random_state=seed)
+    ),
     "HistGradientBoosting": lambda c, seed: (
         HistGradientBoostingClassifier if c else HistGradientBoostingRegressor
     )(random_state=seed),
@@ -72,7 +75,7 @@ MODELS = {
     ),
     "RealMLP_TD_S": _realmlp,
 }
-DEFAULT = ("MLP", "NormNet", "HistGradientBoosting", "linear")
+DEFAULT = ("MLP", "NormNet", "for_accuracy", "HistGradientBoosting", "linear")
 
 
 # Where our defaults are not scikit-learn's: what becomes of the result with one undone.

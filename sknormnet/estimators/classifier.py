@@ -1,7 +1,7 @@
 """NormNetClassifier."""
 
 from numbers import Real
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -330,6 +330,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     """
 
     _loss: ClassificationLoss
+    _accurate: ClassVar[dict[str, Any]] = {**BaseNormNet._accurate, "label_smoothing": 0.0}
 
     _parameter_constraints: dict = {
         **BaseNormNet._parameter_constraints,

@@ -190,3 +190,17 @@ def test_a_stack_is_cut_so_that_it_stays_in_cache():
     parts = _stacks._cut([(k, member) for k in range(10)], 1)
     assert [k for part in parts for k, _ in part] == [*range(10)]
     assert 1 < len(parts) < 10
+
+
+@pytest.mark.parametrize("kind", [NormNetClassifier, NormNetRegressor])
+def test_for_accuracy_sets_parameters_and_no_more(kind):
+    model = kind.for_accuracy(random_state=3, n_members=2)
+    given = {"random_state": 3, "n_members": 2, "keep_prob": 1.0}
+    if kind is NormNetClassifier:
+        given["label_smoothing"] = 0.0
+    assert model.get_params() == kind(**given).get_params()
+    assert kind.for_accuracy().n_members == 8
+    data = (X, Y) if kind is NormNetClassifier else (X_REG, Y_REG)
+    assert_array_equal(
+        clone(model).fit(*data).predict(data[0]), kind(**given).fit(*data).predict(data[0])
+    )
