@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from numbers import Real
 from typing import Any
 
@@ -47,6 +48,7 @@ class Rows:
         """The same rows, to be handed out in batches."""
         return Samples(self.X, self.target, weight=self.weight, rows=self.numbers, dtype=dtype)
 
+    @cached_property  # one copy for all members
     def taken(self) -> tuple[Any, np.ndarray]:
         """X and y of the rows that take part, for a scorer: y dense, X copied if not all do."""
         X, y = (a if self.numbers is None else a[self.numbers] for a in (self.X, self.y))
@@ -115,7 +117,7 @@ class Validation:
         self._scorer = None
         if estimator.scoring not in (None, "loss"):
             self._scorer = check_scoring(estimator, scoring=estimator.scoring)
-            self._X, self._y = held.taken()
+            self._X, self._y = held.taken
 
     def __call__(self, network: Network) -> tuple[float, float]:
         """Return score and loss; NaN if the network has no numbers to predict."""
