@@ -45,7 +45,7 @@ NONE_HELD = None, None, None  # no validation data of the caller's own
 class BaseNormNet(BaseEstimator, ABC):
     """Base of the estimators; use those instead."""
 
-    _accurate: ClassVar[dict[str, Any]] = {"n_members": 8, "keep_prob": 1.0}
+    _accurate: ClassVar[dict[str, Any]] = {"n_members": 6, "keep_prob": 1.0}
 
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -164,9 +164,9 @@ class BaseNormNet(BaseEstimator, ABC):
 
     @classmethod
     def for_accuracy(cls, **parameters) -> Self:
-        """Return an estimator that is set for accuracy, and takes some seven times as long to fit.
+        """Return an estimator that is set for accuracy, and takes some five times as long to fit.
 
-        It has eight members without dropout and without label smoothing: their mean is as
+        It has six members without dropout and without label smoothing: their mean is as
         cautious as these make a single network, and more accurate.
 
         Parameters

@@ -199,7 +199,7 @@ def test_for_accuracy_sets_parameters_and_no_more(kind):
     if kind is NormNetClassifier:
         given["label_smoothing"] = 0.0
     assert model.get_params() == kind(**given).get_params()
-    assert kind.for_accuracy().n_members == 8
+    assert kind.for_accuracy().n_members == 6
     data = (X, Y) if kind is NormNetClassifier else (X_REG, Y_REG)
     assert_array_equal(
         clone(model).fit(*data).predict(data[0]), kind(**given).fit(*data).predict(data[0])
