@@ -244,7 +244,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Lowest loss of all iterations. None where held-out rows were scored.
 
     loss_curve_ : list of float of length n_iter_
-        Loss of each iteration; goes on over calls with warm_start and `partial_fit`.
+        Loss of each iteration; goes on over calls with warm_start and `partial_fit`. This and
+        all below that is said of iterations are means over the members that still train.
 
     validation_scores_ : list of float of length n_iter_ or None
         Score of the held-out rows after each epoch: R squared, unless `scoring` says
@@ -259,10 +260,11 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         not are empty.
 
     t_ : int
-        Number of training samples that the solver has seen.
+        Number of training samples that the solver has seen, for the same member.
 
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of each layer. These and the arrays below are read-only.
+        Weights of each layer. These and the arrays below are read-only; with `n_members` above
+        1, they have an axis for the members in front.
 
     intercepts_ : list of ndarray of shape (fan_out,)
         Biases of each layer; zeros for a layer in front of batch norm, which has none.
@@ -281,7 +283,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Names of the features, if X has names that are all strings.
 
     n_iter_ : int
-        Number of iterations of the last call.
+        Number of iterations of the last call, of the member that trained longest.
 
     n_layers_ : int
         Number of layers, input and output among them.
