@@ -19,7 +19,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknormnet._choices import choose
 from sknormnet.estimators._architecture import build_network
+from sknormnet.estimators._callbacks import callbacks_of
 from sknormnet.estimators._sklearn import (
+    CALLBACK_STATE,
+    CallbackSupportMixin,
     Interval,
     Options,
     StrOptions,
@@ -42,7 +45,7 @@ from sknormnet.training.schedules import SCHEDULES, Schedule
 NONE_HELD = None, None, None  # no validation data of the caller's own
 
 
-class BaseNormNet(BaseEstimator, ABC):
+class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
     """Base of the estimators; use those instead."""
 
     _accurate: ClassVar[dict[str, Any]] = {"n_members": 6, "keep_prob": 1.0}
@@ -257,7 +260,11 @@ class BaseNormNet(BaseEstimator, ABC):
 
     def _fit(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental: bool = False) -> Self:
         jobs = self._prepare(X, y, sample_weight, held_out, incremental=incremental)
-        return self._finish(jobs, train(jobs))
+        callbacks = None if incremental else callbacks_of(self, jobs, X, y, sample_weight)
+        self._finish(jobs, train(jobs, callbacks))
+        if callbacks:
+            callbacks.fit_ends()
+        return self
 
     def _prepare(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental=False) -> list[Job]:
         """All of a fit that comes before training: a job for each member."""
@@ -420,14 +427,10 @@ class BaseNormNet(BaseEstimator, ABC):
         self.n_outputs_ = self.coefs_[-1].shape[-1]
         self.out_activation_ = loss.out_activation
 
-    def _fitted_copy(self, network: Network, loss: Loss) -> Self:
-        """Return a shallow copy that predicts with a network as it is while training.
-
-        It knows no names of features, so that validated arrays may be predicted.
-        """
+    def _fitted_copy(self, networks: Sequence[Network], loss: Loss) -> Self:
+        """Return a shallow copy that predicts with networks as they are while training."""
         fitted = copy.copy(self)
-        fitted.__dict__.pop("feature_names_in_", None)
-        fitted._predict_with([SimpleNamespace(network=network)], loss)
+        fitted._predict_with([SimpleNamespace(network=network) for network in networks], loss)
         return fitted
 
     def _check_solver(self) -> bool:
@@ -575,6 +578,7 @@ def undone_on_failure(estimator: BaseEstimator) -> Iterator[None]:
     try:
         yield
     except BaseException:
+        ended = {name: x for name, x in vars(estimator).items() if name in CALLBACK_STATE}
         vars(estimator).clear()
-        vars(estimator).update(before)
+        vars(estimator).update(before | ended)
         raise

@@ -14,7 +14,17 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn before 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """No support, and no `set_callbacks` that would promise it."""
+
+
 __all__ = [
+    "CALLBACK_STATE",
+    "CallbackSupportMixin",
     "Interval",
     "Options",
     "Parallel",
@@ -26,9 +36,19 @@ __all__ = [
     "delayed",
     "fit_and_score",
     "fit_context",
+    "has_callbacks",
     "safe_split",
     "search_fit",
 ]
+
+
+def has_callbacks(estimator) -> bool:
+    """Whether the estimator has callbacks, its own or those of what it is a part of."""
+    return bool(getattr(estimator, "_skl_callbacks", ()))
+
+
+# What scikit-learn ends callbacks by, once a fit is over, however it ended.
+CALLBACK_STATE = "_callback_fit_ctx", "_skl_callbacks_to_teardown"
 
 
 def search_fit(task, parallel):

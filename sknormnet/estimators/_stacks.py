@@ -23,14 +23,15 @@ CACHE = 8 * 2**20  # bytes that a stack works on: with twice as many, it gains h
 FEWEST = 3  # members; fewer gain nothing over one after the other
 
 
-def train(jobs: Sequence[Job]) -> list[History]:
+def train(jobs: Sequence[Job], callbacks=None) -> list[History]:
     """Train the networks of all jobs, those that can go together as stacks.
 
     What becomes of a network does not depend on those beside it. Stacks are trained as many at
-    a time as BLAS has threads, each with one thread.
+    a time as BLAS has threads, each with one thread. Under the eyes of `callbacks`, all jobs,
+    which are the members of one ensemble, go together.
     """
-    n_threads = _blas_threads() if len(jobs) > 1 else 1
-    teams = _teams(jobs, n_threads)
+    n_threads = _blas_threads() if len(jobs) > 1 and callbacks is None else 1
+    teams = _teams(jobs, n_threads, callbacks)
     if len(teams) > 1:
         with threadpool_limits(1, user_api="blas"):
             parallel = Parallel(n_jobs=min(n_threads, len(teams)), backend="threading")
@@ -48,13 +49,13 @@ def _blas_threads() -> int:
     return max(found, default=1)
 
 
-def _teams(jobs: Sequence[Job], n_threads: int) -> list[tuple[list[int], Callable]]:
+def _teams(jobs: Sequence[Job], n_threads: int, callbacks) -> list[tuple[list[int], Callable]]:
     """Numbers of jobs, and what trains these."""
     teams: list[tuple[list[int], Callable]] = []
     groups: list[tuple[tuple, list[tuple[int, Progress]]]] = []
     for number, job in enumerate(jobs):
         if not is_stochastic(job.estimator):
-            teams.append(([number], lambda job=job: [train_full_batch(job)]))
+            teams.append(([number], lambda job=job: [train_full_batch(job, callbacks)]))
             continue
         progress = Progress(job)
         kind = _kind(progress)
@@ -65,9 +66,9 @@ def _teams(jobs: Sequence[Job], n_threads: int) -> list[tuple[list[int], Callabl
         else:
             groups.append((kind, [(number, progress)]))
     for _, members in groups:
-        for part in _cut(members, n_threads):
+        for part in [members] if callbacks else _cut(members, n_threads):
             numbers, together = zip(*part, strict=True)
-            teams.append((list(numbers), partial(train_stochastic, together)))
+            teams.append((list(numbers), partial(train_stochastic, together, callbacks)))
     return teams
 
 

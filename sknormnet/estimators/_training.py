@@ -84,6 +84,8 @@ class Job:
         Whether the run is a former call's, which training goes on from.
     incremental : bool
         Whether to train for one epoch, and go on with the optimiser's state.
+    watched : bool
+        Whether something else than `validate` predicts with the network before it is trained.
     """
 
     estimator: Any
@@ -94,6 +96,7 @@ class Job:
     stops_early: bool
     going_on: bool
     incremental: bool
+    watched: bool = False
 
     @property
     def validated(self) -> bool:
@@ -107,14 +110,19 @@ def is_stochastic(estimator) -> bool:
     return solver in OPTIMIZERS if isinstance(solver, str) else isinstance(solver, Optimizer)
 
 
-def train_full_batch(job: Job) -> History:
+def train_full_batch(job: Job, callbacks=None) -> History:
     """Train by L-BFGS on all rows at once."""
     estimator, run, history = job.estimator, job.run, History()
 
-    def report(value: float) -> None:
+    def report(value: float) -> bool:
+        """Record an iteration; return whether it is to be the last."""
         history.losses.append(value)
         run.patience = run.patience.after(-value, tol=0)
         _say(estimator, f"Iteration {len(history.losses)}, loss = {value:.8f}")
+        if callbacks is None:
+            return False
+        callbacks.epoch_begins()
+        return callbacks.epoch_ends()
 
     result = lbfgs(
         run.network,
@@ -133,11 +141,11 @@ def train_full_batch(job: Job) -> History:
     return history
 
 
-def train_stochastic(together: Sequence["Progress"]) -> list[History]:
+def train_stochastic(together: Sequence["Progress"], callbacks=None) -> list[History]:
     """Train by minibatches, several networks as one stack, each until it is done.
 
     Where there is something to validate on, a network is left as it was when its score was
-    best.
+    best. `callbacks` may stop training before.
     """
     going = together
     try:
@@ -146,8 +154,12 @@ def train_stochastic(together: Sequence["Progress"]) -> list[History]:
         while going:
             steps, staying = _epochs(going), going
             while len(staying) == len(going):  # when some leave, the stack is made anew
+                if callbacks:
+                    callbacks.epoch_begins()
                 losses = zip(going, next(steps), strict=True)
                 staying = [progress for progress, loss in losses if progress.after_epoch(loss)]
+                if callbacks and callbacks.epoch_ends():
+                    staying = []
             going = staying
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
@@ -206,7 +218,7 @@ class Progress:
         self._estimator, self.job = estimator, job
         optimizer = _configured(estimator, "solver", OPTIMIZERS, Optimizer)
         run.use(optimizer, anew=not job.incremental)
-        run.network.tracks = job.incremental or job.validated
+        run.network.tracks = job.incremental or job.validated or job.watched
         self.batching = _batching(estimator, run, len(job.training), incremental=job.incremental)
         self.alpha = float(estimator.alpha) or None
         self.max_grad_norm = estimator.max_grad_norm

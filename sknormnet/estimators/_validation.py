@@ -136,7 +136,8 @@ class Validation:
         weight = self._samples.weight
         if self._scorer is None:
             return float(self._estimator._score_raw(self._samples.y, raw, self._loss, weight))
-        fitted = self._estimator._fitted_copy(network, self._loss)
+        fitted = self._estimator._fitted_copy([network], self._loss)
+        vars(fitted).pop("feature_names_in_", None)  # the rows are a validated array
         weights = {} if weight is None else {"sample_weight": weight}
         score = self._scorer(fitted, self._X, self._y, **weights)
         if not isinstance(score, Real):

@@ -19,6 +19,7 @@ from sknormnet.estimators._sklearn import (
     check_method_params,
     delayed,
     fit_and_score,
+    has_callbacks,
     safe_split,
     search_fit,
 )
@@ -136,7 +137,7 @@ class Folds:
         started = time.perf_counter()
         estimator = task.with_parameters()
         network = last_step(estimator)
-        if not isinstance(network, BaseNormNet):
+        if not isinstance(network, BaseNormNet) or has_callbacks(network):
             return None
         args, kwargs = self._call(task, estimator, network)
         jobs = network._prepare_fit(*args, **kwargs)

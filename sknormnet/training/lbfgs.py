@@ -1,6 +1,7 @@
 """Full-batch training through scipy.optimize; knows no more than the loop does."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
@@ -18,7 +19,7 @@ def lbfgs(
     max_iter: int,
     max_fun: int,
     tol: float,
-    report: Callable[[float], None],
+    report: Callable[[float], Any],
 ) -> OptimizeResult:
     """Train with L-BFGS on all rows at once.
 
@@ -35,7 +36,7 @@ def lbfgs(
     tol : float
         Stop when no element of the gradient is above.
     report : callable
-        Told the loss after each iteration.
+        Told the loss after each iteration; returns whether to stop there.
 
     Returns
     -------
@@ -47,12 +48,16 @@ def lbfgs(
         network.parameters[...] = parameters
         return evaluate(batch, None), gradient.astype(np.float64)
 
+    def after_iteration(intermediate_result: OptimizeResult) -> None:
+        if report(float(intermediate_result.fun)):
+            raise StopIteration
+
     result = minimize(
         value_and_gradient,
         network.parameters.astype(np.float64),
         method="L-BFGS-B",
         jac=True,
-        callback=lambda intermediate_result: report(float(intermediate_result.fun)),
+        callback=after_iteration,
         options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
     )
     network.parameters[...] = result.x

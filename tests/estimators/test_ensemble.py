@@ -80,7 +80,7 @@ def test_the_first_member_is_the_single_network(model, train, data):
 def members(model):
     """Each member, as a model of its own."""
     for run in model._runs:
-        yield model._fitted_copy(run.network, model._loss)
+        yield model._fitted_copy([run.network], model._loss)
 
 
 @pytest.mark.parametrize("data", [(X, Y), (X, Y > 0), (X_MULTI, Y_MULTI)])
