@@ -267,23 +267,8 @@ class Dropout(Layer):
 
     def bind(self, n_rows, lent, *, input_gradient=True):
         scale = lent.dtype.type(1 / self.keep_prob)
-        shape = (n_rows, self.n_units)
-        kept = np.empty(shape, bool)
-        mask, y = (aligned_empty(shape, lent.dtype) for _ in range(2))
-
-        def forward(x, share, rng):
-            if not isinstance(x, np.ndarray):
-                return self._sparse_forward(x, scale, rng), None
-            self.draw(rng, kept)
-            np.multiply(kept, scale, out=mask)
-            np.multiply(x, mask, out=y)
-
-            def backward(d_y):
-                return np.multiply(d_y, mask, out=d_y)
-
-            return y, backward
-
-        return forward
+        kept = np.empty((n_rows, self.n_units), bool)
+        return masking(kept, scale, draw=self.draw, thin=self.thin)
 
     def thin(self, x, rng: np.random.Generator):
         """Return `y` as in training, in a new array, for any number of rows."""
@@ -306,6 +291,36 @@ class Dropout(Layer):
         y = x.copy()
         y.data *= kept * scale
         return y
+
+
+def masking(kept: np.ndarray, scale, *, draw: Callable, thin: Callable) -> Forward:
+    """The forward pass ``y = x * kept * scale``, whose `kept` is drawn anew each time.
+
+    Parameters
+    ----------
+    kept : ndarray of bool, of the shape of x
+    scale : floating scalar or array that broadcasts
+        Of the working dtype.
+    draw : callable ``(rng, kept)``
+        Fills `kept`.
+    thin : callable ``(x, rng) -> y``
+        Does the same for a sparse `x`.
+    """
+    mask, y = (aligned_empty(kept.shape, scale.dtype) for _ in range(2))
+
+    def forward(x, share, rng):
+        if not isinstance(x, np.ndarray):
+            return thin(x, rng), None
+        draw(rng, kept)
+        np.multiply(kept, scale, out=mask)
+        np.multiply(x, mask, out=y)
+
+        def backward(d_y):
+            return np.multiply(d_y, mask, out=d_y)
+
+        return y, backward
+
+    return forward
 
 
 def _dot(ndim: int) -> Callable:

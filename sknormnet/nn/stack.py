@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sknormnet._aligned import aligned_empty
-from sknormnet.nn.layers import Dropout, Layer
+from sknormnet.nn.layers import Dropout, Layer, masking
 
 
 @dataclass(frozen=True)
@@ -27,29 +26,20 @@ class Dropouts(Layer):
         return x
 
     def bind(self, n_rows, lent, *, input_gradient=True):
-        drawn = [(k, layer) for k, layer in enumerate(self.members) if layer]
+        n_units = next(layer.n_units for layer in self.members if layer)
         scales = [1 / layer.keep_prob if layer else 1.0 for layer in self.members]
         scale = np.array(scales, lent.dtype).reshape(-1, 1, 1)
-        kept = np.ones((*lent.lead, n_rows, drawn[0][1].n_units), bool)
-        mask, y = (aligned_empty(kept.shape, lent.dtype) for _ in range(2))
+        kept = np.ones((*lent.lead, n_rows, n_units), bool)
+        return masking(kept, scale, draw=self._draw, thin=self._thin)
 
-        def forward(x, share, rngs):
-            if isinstance(x, list):
-                return [
-                    layer.thin(one, rng) if layer else one
-                    for layer, one, rng in zip(self.members, x, rngs, strict=True)
-                ], None
-            for k, layer in drawn:
-                layer.draw(rngs[k], kept[k])
-            np.multiply(kept, scale, out=mask)
-            np.multiply(x, mask, out=y)
+    def _draw(self, rngs, kept: np.ndarray) -> None:
+        for layer, rng, mine in zip(self.members, rngs, kept, strict=True):
+            if layer:
+                layer.draw(rng, mine)
 
-            def backward(d_y):
-                return np.multiply(d_y, mask, out=d_y)
-
-            return y, backward
-
-        return forward
+    def _thin(self, x: list, rngs) -> list:
+        members = zip(self.members, x, rngs, strict=True)
+        return [layer.thin(one, rng) if layer else one for layer, one, rng in members]
 
 
 def lined_up(rows: Sequence[Sequence[Layer]]) -> list[Layer]:
