@@ -86,7 +86,8 @@ class Task:
 
     def run(self, estimator=None) -> dict:
         """Fit and score on its own, or only score an estimator that is fitted."""
-        return fit_and_score(estimator or self.estimator, self.X, self.y, **self.options)
+        estimator = self.estimator if estimator is None else estimator
+        return fit_and_score(estimator, self.X, self.y, **self.options)
 
 
 def last_step(estimator):

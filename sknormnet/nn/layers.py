@@ -16,8 +16,8 @@ where `x` is (n_rows, n_units in), `share` (1, n_rows) holds each row's share of
 batch's weight and sums to 1, and `rng` draws the dropout masks. The buffers are reused:
 `y` holds until the next forward, and backward may overwrite `d_y`.
 
-For a stack of networks all arrays have one more axis in front, of length `lent.lead`; of
-sparse `x`, and of `rng`, there is a list.
+For a stack of networks all arrays have one more axis in front: `lent.lead` is then its
+length in a tuple, else an empty one. Of sparse `x`, and of `rng`, there is a list.
 """
 
 from abc import ABC, abstractmethod
@@ -272,11 +272,15 @@ class Dropout(Layer):
 
     def thin(self, x, rng: np.random.Generator):
         """Return `y` as in training, in a new array, for any number of rows."""
-        if not isinstance(x, np.ndarray):
-            return self._sparse_forward(x, x.dtype.type(1 / self.keep_prob), rng)
-        kept = np.empty(x.shape, bool)
+        is_sparse = not isinstance(x, np.ndarray)
+        kept = np.empty(x.data.shape if is_sparse else x.shape, bool)
         self.draw(rng, kept)
-        return x * (kept * x.dtype.type(1 / self.keep_prob))
+        y, mask = x.copy(), kept * x.dtype.type(1 / self.keep_prob)
+        if is_sparse:
+            y.data *= mask
+        else:
+            y *= mask
+        return y
 
     def draw(self, rng: np.random.Generator, kept: np.ndarray) -> None:
         """Fill `kept`, spending 16 random bits on an element."""
@@ -284,13 +288,6 @@ class Dropout(Layer):
         words = rng.bit_generator.random_raw(-(-kept.size // 4))
         draws = words.view(np.uint16)[: kept.size].reshape(kept.shape)
         np.less(draws, max(1, round(self.keep_prob * 65536)), out=kept)
-
-    def _sparse_forward(self, x, scale, rng):
-        kept = np.empty(x.data.shape, bool)
-        self.draw(rng, kept)
-        y = x.copy()
-        y.data *= kept * scale
-        return y
 
 
 def masking(kept: np.ndarray, scale, *, draw: Callable, thin: Callable) -> Forward:

@@ -211,9 +211,6 @@ class StackedSamples:
         }
         self._buffers: dict[tuple, np.ndarray] = {}
 
-    def __len__(self) -> int:
-        return len(self._members[0])
-
     def batches(self, rngs: Sequence[np.random.Generator], *args, **kwargs) -> Iterator[Batch]:
         """All rows once, each member's in the order that its own generator draws."""
         pairs = zip(self._members, rngs, strict=True)
@@ -264,7 +261,7 @@ def _spans(arrays: list, same: Callable) -> list[slice]:
 
 def _joint(rows: tuple) -> np.ndarray:
     """Row numbers of several members, of shape (n_members, n_rows)."""
-    numbers = [row_numbers(x.stop)[x] if isinstance(x, slice) else x for x in rows]
+    numbers = [np.arange(x.start, x.stop) if isinstance(x, slice) else x for x in rows]
     return np.concatenate(numbers).reshape(len(rows), -1)
 
 

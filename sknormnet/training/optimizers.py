@@ -130,11 +130,7 @@ class Adam(Optimizer):
             parameters, gradient, state["m"], state["v"], scratch=scratch, penalty=penalty
         ):
             self._average(g, m, v, step)
-            np.sqrt(v, out=step)
-            np.add(step, epsilon, out=step)
-            np.divide(m, step, out=step)
-            np.multiply(step, rate, out=step)
-            np.subtract(p, step, out=p)
+            _descend(p, m, v, epsilon, rate, step)
 
     def _average(self, g, m, v, scratch) -> None:
         """Take the gradient into both running averages."""
@@ -191,11 +187,7 @@ class NAdam(Adam):
             self._average(g, m, v, step)
             np.multiply(m, ahead, out=step)
             np.add(g, step, out=g)
-            np.sqrt(v, out=step)
-            np.add(step, epsilon, out=step)
-            np.divide(g, step, out=step)
-            np.multiply(step, rate, out=step)
-            np.subtract(p, step, out=p)
+            _descend(p, g, v, epsilon, rate, step)
 
 
 @dataclass(frozen=True)
@@ -223,11 +215,16 @@ class RMSprop(Optimizer):
             np.multiply(g, g, out=step)
             np.multiply(step, 1 - self.beta_2, out=step)
             np.add(v, step, out=v)
-            np.sqrt(v, out=step)
-            np.add(step, self.epsilon, out=step)
-            np.divide(g, step, out=step)
-            np.multiply(step, rate, out=step)
-            np.subtract(p, step, out=p)
+            _descend(p, g, v, self.epsilon, rate, step)
+
+
+def _descend(p, direction, v, epsilon, rate, scratch) -> None:
+    """``p -= rate * direction / (sqrt(v) + epsilon)``."""
+    np.sqrt(v, out=scratch)
+    np.add(scratch, epsilon, out=scratch)
+    np.divide(direction, scratch, out=scratch)
+    np.multiply(scratch, rate, out=scratch)
+    np.subtract(p, scratch, out=p)
 
 
 def _zeros_like(parameters: np.ndarray) -> np.ndarray:
