@@ -152,4 +152,4 @@ assert 0.005 < distances[-1] < 0.8 * distances[0]
 # A thinned network alone is wrong more often. The average is as good as the whole network, for many
 # times the work, and its probabilities stay a little apart: those of the whole network are
 # surer. The spread of the thinned predictions is of use where doubt is the question, see
-# :ref:`sphx_glr_auto_examples_plot_uncertainty.py`.
+# :ref:`sphx_glr_gallery_plot_uncertainty.py`.
