@@ -35,11 +35,11 @@ from sknormnet.training.optimizers import Adam
 plt.style.use("tableau-colorblind10")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HoldingAdam(Adam):
     """Adam that leaves gammas, betas or both where they start."""
 
-    n_units: int = 0  # of all hidden layers
+    n_units: int  # of all hidden layers
     gamma: bool = True
     beta: bool = True
 
