@@ -1,8 +1,10 @@
-"""Which dropout and which batch norm? A grid search over both, on handwritten digits.
+"""
+A grid search over dropout and batch norm, on handwritten digits
+================================================================
 
-`keep_prob` takes one probability for all hidden layers or a tuple with one for each, and
-`batchnorm` stands nowhere, before or after each activation: twelve settings, five folds each.
-The best one is then scored on rows that the search has not seen.
+Which dropout and which batch norm? `keep_prob` takes one probability for all hidden layers or a
+tuple with one for each, and `batchnorm` stands nowhere, before or after each activation: twelve
+settings, five folds each. The best one is then scored on rows that the search has not seen.
 """
 
 from time import perf_counter
