@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sknormnet._choices import choose
 from sknormnet.estimators._architecture import build_network
 from sknormnet.estimators._callbacks import callbacks_of
+from sknormnet.estimators._reporting import ProgressLine, Report, Table, mean_history
 from sknormnet.estimators._sklearn import (
     CALLBACK_STATE,
     CallbackSupportMixin,
@@ -30,7 +31,7 @@ from sknormnet.estimators._sklearn import (
     fit_context,
 )
 from sknormnet.estimators._stacks import train
-from sknormnet.estimators._training import History, Job, is_stochastic, mean_history
+from sknormnet.estimators._training import Job, is_stochastic
 from sknormnet.estimators._validation import Rows, Validation, own_rows, split_rows, stops_early
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
@@ -261,7 +262,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
     def _fit(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental: bool = False) -> Self:
         jobs = self._prepare(X, y, sample_weight, held_out, incremental=incremental)
         callbacks = None if incremental else callbacks_of(self, jobs, X, y, sample_weight)
-        self._finish(jobs, train(jobs, callbacks))
+        self._finish(train(jobs, callbacks))
         if callbacks:
             callbacks.fit_ends()
         return self
@@ -290,10 +291,20 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             raw = loss.baseline(training.y, training.weight, n_outputs)
             for run in runs:
                 run.network.start_at(raw)
+        self._report(jobs)
         return jobs
 
-    def _finish(self, jobs: Sequence[Job], histories: Sequence[History]) -> Self:
+    def _report(self, jobs: Sequence[Job]) -> None:
+        """Have the jobs tell the user how they come along, as `verbose` says."""
+        kind = {0: Report, 1: ProgressLine}.get(self.verbose, Table)
+        n_epochs = 1 if jobs[0].incremental else self.max_iter
+        report = kind(type(self).__name__, [job.history for job in jobs], n_epochs)
+        for job in jobs:
+            job.report = report
+
+    def _finish(self, jobs: Sequence[Job]) -> Self:
         """All of a fit that comes after training."""
+        jobs[0].report.ends()
         for job in jobs:
             network = job.run.network
             if not job.incremental:
@@ -304,7 +315,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
                     "Solver produced non-finite parameter weights. The input data may"
                     " contain large values and need to be preprocessed."
                 )
-        return self._keep(jobs, mean_history(histories))
+        return self._keep(jobs)
 
     def _encode(
         self, X, y, sample_weight, *, going_on: bool, incremental: bool
@@ -396,9 +407,10 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             run.network = network
         return runs
 
-    def _keep(self, jobs: Sequence[Job], history: History) -> Self:
+    def _keep(self, jobs: Sequence[Job]) -> Self:
         """Set the fitted attributes; from here on nothing fails."""
         job, validated = jobs[0], jobs[0].validated
+        history = mean_history([job.history for job in jobs])
         for run in (job.run for job in jobs):
             run.network.freeze()
         self._predict_with([job.run for job in jobs], job.loss)

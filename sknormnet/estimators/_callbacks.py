@@ -23,8 +23,9 @@ class Callbacks:
 
     def __init__(self, estimator, jobs: Sequence[Job], X, y, sample_weight):
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        now = partial(self._as_of_now, estimator, jobs)
+        self._now = {"reconstruction_attributes": now}
         self._task = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-        self._jobs = jobs
         # Members that do not make one stack are trained one after the other.
         n_epochs = estimator.max_iter if len(jobs) == 1 else None
         self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
@@ -33,12 +34,11 @@ class Callbacks:
     def epoch_begins(self) -> None:
         """Begin the task of an epoch."""
         self._epoch = self._fit.subcontext(task_name="epoch")
-        self._epoch.call_on_fit_task_begin(**self._task)
+        self._epoch.call_on_fit_task_begin(**self._task, **self._now)
 
     def epoch_ends(self) -> bool:
         """End it; return whether a callback wants training to stop."""
-        now = partial(self._as_of_now, self._task["estimator"], self._jobs)
-        return self._epoch.call_on_fit_task_end(**self._task, reconstruction_attributes=now)
+        return self._epoch.call_on_fit_task_end(**self._task, **self._now)
 
     def fit_ends(self) -> None:
         """End the task of the fit; the estimator is fitted."""

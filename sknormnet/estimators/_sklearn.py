@@ -1,11 +1,14 @@
 """Every private or version-dependent name of scikit-learn, imported in this one file."""
 
+import copy
 import inspect
 from types import FunctionType
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import _fit_and_score as fit_and_score
+from sklearn.utils import _safe_indexing as safe_indexing
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import _safe_split as safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
@@ -19,7 +22,37 @@ try:
 except ImportError:  # scikit-learn before 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """No support, and no `set_callbacks` that would promise it."""
+        """No support, and no `set_callbacks` that would promise it, but for our own recorder."""
+
+        def _init_callback_context(self, max_subtasks=None):
+            context = Context("fit")
+            for callback in self._skl_callbacks:
+                callback.setup(self, context)
+            return context
+
+    class Context:
+        """As much of `sklearn.callback.CallbackContext` as our own callbacks need."""
+
+        def __init__(self, task_name):
+            self.task_name = task_name
+
+        def subcontext(self, task_name):
+            return Context(task_name)
+
+        def call_on_fit_task_begin(self, **task):
+            self._call("on_fit_task_begin", **task)
+
+        def call_on_fit_task_end(self, **task):
+            return self._call("on_fit_task_end", **task)
+
+        def _call(self, hook, estimator, X, y, metadata, reconstruction_attributes=None):
+            fitted = None
+            if callable(reconstruction_attributes):
+                fitted = copy.copy(estimator)
+                vars(fitted).update(reconstruction_attributes())
+            task = {"X": X, "y": y, "fitted_estimator": fitted}
+            hooks = [getattr(callback, hook) for callback in estimator._skl_callbacks]
+            return any([hook(estimator, self, **task) for hook in hooks])
 
 
 __all__ = [
@@ -29,6 +62,8 @@ __all__ = [
     "Options",
     "Parallel",
     "StrOptions",
+    "add_callback",
+    "check_matplotlib_support",
     "check_method_params",
     "check_optimize_result",
     "check_partial_fit_first_call",
@@ -37,9 +72,19 @@ __all__ = [
     "fit_and_score",
     "fit_context",
     "has_callbacks",
+    "safe_indexing",
     "safe_split",
     "search_fit",
 ]
+
+
+def add_callback(estimator, callback) -> None:
+    """Set one more callback on the estimator."""
+    callbacks = *getattr(estimator, "_skl_callbacks", ()), callback
+    if hasattr(estimator, "set_callbacks"):
+        estimator.set_callbacks(*callbacks)
+    else:
+        estimator._skl_callbacks = callbacks
 
 
 def has_callbacks(estimator) -> bool:

@@ -11,7 +11,6 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknormnet.estimators._sklearn import Parallel, delayed
 from sknormnet.estimators._training import (
-    History,
     Job,
     Progress,
     is_stochastic,
@@ -23,7 +22,7 @@ CACHE = 8 * 2**20  # bytes that a stack works on: with twice as many, it gains h
 FEWEST = 3  # members; fewer gain nothing over one after the other
 
 
-def train(jobs: Sequence[Job], callbacks=None) -> list[History]:
+def train(jobs: Sequence[Job], callbacks=None) -> Sequence[Job]:
     """Train the networks of all jobs, those that can go together as stacks.
 
     What becomes of a network does not depend on those beside it. Stacks are trained as many at
@@ -35,13 +34,11 @@ def train(jobs: Sequence[Job], callbacks=None) -> list[History]:
     if len(teams) > 1:
         with threadpool_limits(1, user_api="blas"):
             parallel = Parallel(n_jobs=min(n_threads, len(teams)), backend="threading")
-            trained = parallel(delayed(team)() for _, team in teams)
+            parallel(delayed(team)() for team in teams)
     else:
-        trained = [team() for _, team in teams]
-    histories: dict[int, History] = {}
-    for (numbers, _), found in zip(teams, trained, strict=True):
-        histories.update(zip(numbers, found, strict=True))
-    return [histories[number] for number in range(len(jobs))]
+        for team in teams:
+            team()
+    return jobs
 
 
 def _blas_threads() -> int:
@@ -49,26 +46,25 @@ def _blas_threads() -> int:
     return max(found, default=1)
 
 
-def _teams(jobs: Sequence[Job], n_threads: int, callbacks) -> list[tuple[list[int], Callable]]:
-    """Numbers of jobs, and what trains these."""
-    teams: list[tuple[list[int], Callable]] = []
-    groups: list[tuple[tuple, list[tuple[int, Progress]]]] = []
-    for number, job in enumerate(jobs):
+def _teams(jobs: Sequence[Job], n_threads: int, callbacks) -> list[Callable]:
+    """What trains the jobs, some at a time."""
+    teams: list[Callable] = []
+    groups: list[tuple[tuple, list[Progress]]] = []
+    for job in jobs:
         if not is_stochastic(job.estimator):
-            teams.append(([number], lambda job=job: [train_full_batch(job, callbacks)]))
+            teams.append(partial(train_full_batch, job, callbacks))
             continue
         progress = Progress(job)
         kind = _kind(progress)
         for other, members in groups:
             if kind == other and progress.job.run.optimizer.stacks:
-                members.append((number, progress))
+                members.append(progress)
                 break
         else:
-            groups.append((kind, [(number, progress)]))
+            groups.append((kind, [progress]))
     for _, members in groups:
         for part in [members] if callbacks else _cut(members, n_threads):
-            numbers, together = zip(*part, strict=True)
-            teams.append((list(numbers), partial(train_stochastic, together, callbacks)))
+            teams.append(partial(train_stochastic, part, callbacks))
     return teams
 
 
@@ -86,9 +82,9 @@ def _kind(progress: Progress) -> tuple:
     )  # fmt: skip
 
 
-def _cut(members: list, n_threads: int) -> list[list]:
+def _cut(members: list[Progress], n_threads: int) -> list[list[Progress]]:
     """A group in parts that stay in cache, and that keep all threads busy."""
-    progress = members[0][1]
+    progress = members[0]
     network, n_rows = progress.job.run.network, progress.batching["batch_size"]
     numbers = 4 * network.parameters.size + 3 * n_rows * network.n_units
     most = CACHE // (numbers * network.dtype.itemsize)

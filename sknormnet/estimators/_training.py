@@ -2,10 +2,9 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
-from itertools import zip_longest
 from time import perf_counter
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sknormnet._choices import choose
+from sknormnet.estimators._reporting import History, Report
 from sknormnet.estimators._sklearn import check_optimize_result
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
@@ -24,45 +24,6 @@ from sknormnet.training.schedules import SCHEDULES, Constant, Custom, Schedule
 from sknormnet.training.stack import Stack
 
 Validate = Callable[[Network], tuple[float, float]]  # score and loss
-
-
-@dataclass
-class History:
-    """What one call has to tell: losses and validation scores, iteration by iteration."""
-
-    losses: list[float] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    validation_losses: list[float] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    n_iter: int = 0
-
-    def columns(self) -> dict[str, list[float]]:
-        """All that was recorded, under the names of the estimators' `history_`."""
-        return {
-            "loss": self.losses,
-            "validation_loss": self.validation_losses,
-            "validation_score": self.scores,
-            "learning_rate": self.rates,
-            "seconds": self.seconds,
-        }
-
-
-def mean_history(histories: Sequence[History]) -> History:
-    """What an ensemble has to tell: the means over the members that still trained."""
-    if len(histories) == 1:
-        return histories[0]
-
-    def means(columns: Iterable[list[float]]) -> list[float]:
-        rows = zip_longest(*columns)
-        return [float(np.mean([x for x in row if x is not None])) for row in rows]
-
-    lists = {
-        f.name: means(getattr(history, f.name) for history in histories)
-        for f in fields(History)
-        if f.name != "n_iter"
-    }
-    return History(**lists, n_iter=max(history.n_iter for history in histories))
 
 
 @dataclass
@@ -84,6 +45,10 @@ class Job:
         Whether the run is a former call's, which training goes on from.
     incremental : bool
         Whether to train for one epoch, and go on with the optimiser's state.
+    history : History
+        What has been recorded so far.
+    report : Report
+        Tells the user.
     watched : bool
         Whether something else than `validate` predicts with the network before it is trained.
     """
@@ -96,6 +61,8 @@ class Job:
     stops_early: bool
     going_on: bool
     incremental: bool
+    history: History = field(default_factory=History)
+    report: Report = field(default_factory=Report)
     watched: bool = False
 
     @property
@@ -110,15 +77,16 @@ def is_stochastic(estimator) -> bool:
     return solver in OPTIMIZERS if isinstance(solver, str) else isinstance(solver, Optimizer)
 
 
-def train_full_batch(job: Job, callbacks=None) -> History:
+def train_full_batch(job: Job, callbacks=None) -> None:
     """Train by L-BFGS on all rows at once."""
-    estimator, run, history = job.estimator, job.run, History()
+    estimator, run, history = job.estimator, job.run, job.history
 
     def report(value: float) -> bool:
         """Record an iteration; return whether it is to be the last."""
         history.losses.append(value)
+        history.n_iter += 1
         run.patience = run.patience.after(-value, tol=0)
-        _say(estimator, f"Iteration {len(history.losses)}, loss = {value:.8f}")
+        job.report.goes_on()
         if callbacks is None:
             return False
         callbacks.epoch_begins()
@@ -138,10 +106,10 @@ def train_full_batch(job: Job, callbacks=None) -> History:
         report(float(result.fun))
     run.samples += result.nfev * len(job.training)
     history.n_iter = check_optimize_result("lbfgs", result, estimator.max_iter)
-    return history
+    history.is_over = True
 
 
-def train_stochastic(together: Sequence["Progress"], callbacks=None) -> list[History]:
+def train_stochastic(together: Sequence["Progress"], callbacks=None) -> None:
     """Train by minibatches, several networks as one stack, each until it is done.
 
     Where there is something to validate on, a network is left as it was when its score was
@@ -163,7 +131,8 @@ def train_stochastic(together: Sequence["Progress"], callbacks=None) -> list[His
             going = staying
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
-    return [progress.finish() for progress in together]
+    for progress in together:
+        progress.finish()
 
 
 def _epochs(going: Sequence["Progress"]) -> Iterator[list[float]]:
@@ -224,7 +193,7 @@ class Progress:
         self.max_grad_norm = estimator.max_grad_norm
         self._schedule = _schedule(estimator, incremental=job.incremental)
         self._epochs = 1 if job.incremental else estimator.max_iter
-        self._history = History()
+        self._history = job.history
         self._before = job.run.samples
         self._best: tuple | None = None
         # Where training goes on, what it starts from has scored best so far.
@@ -246,20 +215,20 @@ class Progress:
         self._history.n_iter += 1
         self._history.losses.append(loss)
         self._history.rates.append(self._rate_now())
-        _say(self._estimator, f"Iteration {self._history.n_iter}, loss = {loss:.8f}")
         validate = self.job.validate
         score = -loss if validate is None else self._validated(validate)
         self._history.seconds.append(perf_counter() - self._started)
+        self.job.report.goes_on()
         self.start()
         run = self.job.run
         run.patience = run.patience.after(score, tol=self._estimator.tol)
-        return not (self._diverged(loss) or self._stalled() or self._at_the_end())
+        self._history.is_over = self._diverged(loss) or self._stalled() or self._at_the_end()
+        return not self._history.is_over
 
-    def finish(self) -> History:
+    def finish(self) -> None:
         """Go back to the best epoch, if there is a score to tell it by."""
         if self._best:
             self.job.run.network.restore(self._best)
-        return self._history
 
     def _rate_now(self) -> float:
         return self.rate(self.job.run.samples - self._before)
@@ -269,7 +238,6 @@ class Progress:
         score, loss = validate(self.job.run.network)
         self._history.scores.append(score)
         self._history.validation_losses.append(loss)
-        _say(self._estimator, f"Validation score: {score:f}")
         if score > self.job.run.patience.best:
             self._best = self.job.run.network.snapshot()
         return score
@@ -296,11 +264,11 @@ class Progress:
         )
         if not self._schedule.goes_on(self._rate_now()):
             reason = " Learning rate too small." if run.stalls else ""
-            _say(estimator, f"{message}{reason} Stopping.")
+            self.job.report.says(f"{message}{reason} Stopping.")
             return True
         run.patience = run.patience.renewed()
         run.stalls += 1
-        _say(estimator, f"{message} Setting learning rate to {self._rate_now():f}")
+        self.job.report.says(f"{message} Setting learning rate to {self._rate_now():f}")
         return False
 
     def _at_the_end(self) -> bool:
@@ -381,8 +349,3 @@ def _configured(estimator, name: str, table: Mapping[str, type], kind: type) -> 
     values = {f.name: getattr(estimator, f.name) for f in fields(found)}
     # A search may hand in numpy.float64, which would drag float32 arrays along.
     return found(**{k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()})
-
-
-def _say(estimator, message: str) -> None:
-    if estimator.verbose:
-        print(message)

@@ -117,7 +117,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         element of the gradient at which it stops.
 
     verbose : bool or int, default=False
-        Whether to print the loss of each epoch.
+        What to print while training: 1 for a progress line with loss, validation score, learning
+        rate and time left, redrawn in place on a terminal and printed at each tenth of the
+        way elsewhere; 2 for a table with a row an epoch. Of an ensemble, means over its members.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the last solution instead of starting anew.

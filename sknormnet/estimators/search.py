@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import joblib
@@ -24,7 +24,7 @@ from sknormnet.estimators._sklearn import (
     search_fit,
 )
 from sknormnet.estimators._stacks import train
-from sknormnet.estimators._training import History, Job
+from sknormnet.estimators._training import Job
 
 PACK = 24  # fits that a worker takes at a time, at most
 ROUNDS = 4  # packs that each worker gets, at least, so that all are done at about one time
@@ -104,10 +104,10 @@ class Fit:
     jobs: list[Job]
     seconds: float
 
-    def finish(self, histories: list[History], seconds: float) -> dict:
+    def finish(self, seconds: float) -> dict:
         """Take over the networks, which it took some time to train, and score."""
         started = time.perf_counter()
-        last_step(self.estimator)._finish(self.jobs, histories)
+        last_step(self.estimator)._finish(self.jobs)
         seconds += self.seconds + time.perf_counter() - started
         _put_off(self.estimator, "set_params", lambda **_: self.estimator)
         _put_off(self.estimator, "fit", lambda *_, **__: self.estimator)
@@ -219,14 +219,13 @@ def run_pack(tasks: list[Task], number: str) -> list[dict]:
     fits = [_attempt(folds.begin, task) for task in tasks]
     jobs = [job for fit in fits if fit for job in fit.jobs]
     started = time.perf_counter()
-    histories = iter(_attempt(train, jobs) or ())
+    trained = _attempt(train, jobs) is not None
     seconds = (time.perf_counter() - started) / max(1, len(jobs))
     results = []
     for task, fit in zip(tasks, fits, strict=True):
         result = None
-        if fit:
-            own = [*islice(histories, len(fit.jobs))]
-            result = _attempt(fit.finish, own, seconds * len(own))
+        if fit and trained:
+            result = _attempt(fit.finish, seconds * len(fit.jobs))
         results.append(result or task.run())
     if tasks[0].options["verbose"] > 0:
         seconds = time.perf_counter() - begun

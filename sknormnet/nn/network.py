@@ -95,9 +95,12 @@ class Network:
         """Set the output's biases, so that predictions start around `raw`."""
         self.arrays()[-1].b[...] = raw
 
-    def arrays(self) -> list:
-        """For each layer, its parameters and statistics by name, as views of the vectors."""
-        arrays = self._trained.views(self.parameters)
+    def arrays(self, parameters: np.ndarray | None = None) -> list:
+        """For each layer, its parameters and statistics by name, as views of the vectors.
+
+        `parameters` may be another vector of their form, such as a gradient.
+        """
+        arrays = self._trained.views(self.parameters if parameters is None else parameters)
         for mine, tracked in zip(arrays, self._tracked.views(self.statistics), strict=True):
             vars(mine).update(vars(tracked))
         return arrays
@@ -112,6 +115,13 @@ class Network:
     def n_units(self) -> int:
         """Number of inputs and outputs of all dense layers."""
         return sum(x.fan_in + x.fan_out for x in self.layers if isinstance(x, Dense))
+
+    def without_dropout(self) -> "Network":
+        """A copy that keeps all units while it trains."""
+        layers = [layer for layer in self.layers if not isinstance(layer, Dropout)]
+        network = Network(layers, self.dtype, self.momentum)
+        network.restore(self.snapshot())
+        return network
 
     def same_shapes(self, other: "Network") -> bool:
         """Whether the other network's vectors fit this one's layers."""

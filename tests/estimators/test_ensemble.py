@@ -185,10 +185,11 @@ def test_a_stack_is_cut_so_that_it_stays_in_cache():
         job=SimpleNamespace(run=SimpleNamespace(network=network)), batching={"batch_size": 100}
     )
     # 4 * 100,000 + 3 * 100 * 1,000 numbers of 8 bytes: one alone fills most of it
-    assert len(_stacks._cut([(0, member)] * 5, 2)) == 5
+    assert len(_stacks._cut([member] * 5, 2)) == 5
     network.parameters = np.zeros(1000)
-    parts = _stacks._cut([(k, member) for k in range(10)], 1)
-    assert [k for part in parts for k, _ in part] == [*range(10)]
+    members = [SimpleNamespace(**vars(member)) for _ in range(10)]
+    parts = _stacks._cut(members, 1)
+    assert [x for part in parts for x in part] == members
     assert 1 < len(parts) < 10
 
 

@@ -267,14 +267,15 @@ def test_lbfgs_bounds(settings):
 
 
 @pytest.mark.parametrize("solver", ["adam", "nesterov", "invscaling", "adaptive"])
-def test_verbose_lines(solver, capsys):
+def test_verbose_tells_the_same_of_stopping(solver, capsys):
     X, y = DATA["multiclass"]
     settings = SOLVERS[solver] | {"verbose": True, "max_iter": 60, "n_iter_no_change": 3}
-    mlp, ours = pair("multiclass", **settings | {"tol": 0.05})
-    mlp.fit(X, y)
-    theirs = capsys.readouterr().out.splitlines()
-    ours.fit(X, y)
-    assert capsys.readouterr().out.splitlines() == theirs
+    said = []
+    for model in pair("multiclass", **settings | {"tol": 0.05}):
+        model.fit(X, y)
+        lines = capsys.readouterr().out.splitlines()
+        said.append([line for line in lines if "did not improve" in line])
+    assert said[0] == said[1] != []
 
 
 # ----------------------------------------------------------------------------- in parts

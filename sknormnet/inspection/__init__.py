@@ -1,0 +1,51 @@
+"""Looking inside networks: while they train and afterwards, in numbers and in pictures."""
+
+from sknormnet.inspection.diagnostics import (
+    BatchNormStatistics,
+    LayerGradient,
+    LayerShift,
+    LayerStatistics,
+    SearchTable,
+    TrainingHistory,
+    batchnorm_statistics,
+    columns,
+    initialized,
+    layer_gradients,
+    layer_shift,
+    layer_statistics,
+    search_table,
+    training_history,
+)
+from sknormnet.inspection.displays import (
+    BatchNormDisplay,
+    GradientFlowDisplay,
+    LayerShiftDisplay,
+    LayerStatisticsDisplay,
+    SearchResultsDisplay,
+    TrainingHistoryDisplay,
+)
+from sknormnet.inspection.recorder import TrainingRecorder
+
+__all__ = [
+    "BatchNormDisplay",
+    "BatchNormStatistics",
+    "GradientFlowDisplay",
+    "LayerGradient",
+    "LayerShift",
+    "LayerShiftDisplay",
+    "LayerStatistics",
+    "LayerStatisticsDisplay",
+    "SearchResultsDisplay",
+    "SearchTable",
+    "TrainingHistory",
+    "TrainingHistoryDisplay",
+    "TrainingRecorder",
+    "batchnorm_statistics",
+    "columns",
+    "initialized",
+    "layer_gradients",
+    "layer_shift",
+    "layer_statistics",
+    "search_table",
+    "training_history",
+]

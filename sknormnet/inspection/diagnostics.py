@@ -1,0 +1,583 @@
+"""What goes on inside a network, in numbers; draws nothing.
+
+Each function returns frozen records, one for each layer (and epoch), whose scalars `columns`
+turns into the columns of a table.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from numbers import Number
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from sknormnet.estimators._base import BaseNormNet
+from sknormnet.nn.activations import Activation
+from sknormnet.nn.layers import Activate, BatchNorm, Dense, Layer
+from sknormnet.nn.network import Network
+from sknormnet.training.loop import objective
+
+STAGES = {Dense: "linear", Activate: "activation", BatchNorm: "batchnorm"}
+LEVELS = 5, 25, 50, 75, 95  # percentiles
+FLAT = 0.05  # of an activation's largest slope: below, a unit is saturated
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingHistory:
+    """What training an estimator was like, epoch by epoch.
+
+    Attributes
+    ----------
+    name : str
+        Of the estimator's class.
+    loss, validation_loss, validation_score, learning_rate, seconds : ndarray
+        As in `history_`; those of shape (0,) were not recorded.
+    best_epoch : int
+        Number, from 1, of the epoch whose weights were kept: the one with the best validation
+        score, or the last one if nothing was held out.
+    """
+
+    name: str
+    loss: np.ndarray
+    validation_loss: np.ndarray
+    validation_score: np.ndarray
+    learning_rate: np.ndarray
+    seconds: np.ndarray
+    best_epoch: int
+
+
+@dataclass(frozen=True, eq=False)
+class LayerStatistics:
+    """How the values at one stage of a hidden layer are distributed over some rows.
+
+    Attributes
+    ----------
+    layer : int
+        Number of the hidden layer, from 0.
+    stage : {"linear", "activation", "batchnorm"}
+        What has just been done: weights and biases, activation function, or batch norm.
+    mean, std : float
+        Over all rows and units.
+    quantiles : ndarray of shape (5,)
+        The 5, 25, 50, 75 and 95 % quantiles of all values.
+    dead : float
+        Share of the units whose activation has slope 0 on every row, so that no
+        gradient gets through them; NaN for other stages.
+    saturated : float
+        Share of the units whose activation has, on average over the rows, less than a
+        twentieth of its largest slope, the dead ones among them; NaN for other stages.
+    unit_means, unit_stds : ndarray of shape (n_units,)
+        Over the rows, unit by unit.
+    epoch : int or None
+        How many epochs of training came before, where a recorder counted them.
+    """
+
+    layer: int
+    stage: str
+    mean: float
+    std: float
+    quantiles: np.ndarray
+    dead: float
+    saturated: float
+    unit_means: np.ndarray
+    unit_stds: np.ndarray
+    epoch: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class BatchNormStatistics:
+    """What a layer's batch norm predicts with, beside what some rows would have it be.
+
+    Attributes
+    ----------
+    layer : int
+        Number of the hidden layer, from 0.
+    running_mean, running_var : ndarray of shape (n_units,)
+        What it predicts with: `running_means_` and `running_vars_`.
+    batch_mean, batch_var : ndarray of shape (n_units,)
+        Mean and biased variance of what it gets for the rows.
+    shift : ndarray of shape (n_units,)
+        ``(batch_mean - running_mean) / sqrt(running_var + batchnorm_epsilon)``
+    """
+
+    layer: int
+    running_mean: np.ndarray
+    running_var: np.ndarray
+    batch_mean: np.ndarray
+    batch_var: np.ndarray
+    shift: np.ndarray
+
+
+@dataclass(frozen=True)
+class LayerGradient:
+    """How long a layer's gradient and update are beside its weights.
+
+    Attributes
+    ----------
+    layer : int
+        Number of the layer, from 0; the last one is the output.
+    gradient_norm : float
+        Euclidean norm of the gradient of the loss with respect to the layer's weights.
+    weight_norm : float
+        Euclidean norm of these weights.
+    update_ratio : float
+        Norm of the weights' change in the last epoch divided by their norm before it; NaN
+        where no recorder saw that epoch.
+    epoch : int or None
+        How many epochs of training came before, where a recorder counted them.
+    """
+
+    layer: int
+    gradient_norm: float
+    weight_norm: float
+    update_ratio: float = float("nan")
+    epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class LayerShift:
+    """How far the outputs of a hidden layer, the next one's inputs, have moved.
+
+    A distance is the root mean square over the units of the difference between their means,
+    divided by the root mean square of their standard deviations before.
+
+    Attributes
+    ----------
+    layer : int
+        Number of the hidden layer, from 0.
+    shift : float
+        Distance from the epoch before.
+    drift : float
+        Distance from the first epoch recorded.
+    epoch : int or None
+    """
+
+    layer: int
+    shift: float
+    drift: float
+    epoch: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class SearchTable:
+    """Scores of a search over two of its parameters.
+
+    Attributes
+    ----------
+    x, y : str
+        Names of the parameters of the columns and of the rows.
+    x_values, y_values : list
+    metric : str
+    mean, std : ndarray of shape (len(y_values), len(x_values))
+        Mean and standard deviation over the folds of the best candidate with these values,
+        whatever its other parameters; NaN where there is none.
+    """
+
+    x: str
+    y: str
+    x_values: list
+    y_values: list
+    metric: str
+    mean: np.ndarray
+    std: np.ndarray
+
+
+def training_history(estimator) -> TrainingHistory:
+    """Return what training was like.
+
+    Parameters
+    ----------
+    estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
+        Fitted. Of an ensemble, the means over its members.
+
+    Returns
+    -------
+    history : TrainingHistory
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknormnet import NormNetClassifier
+    >>> from sknormnet.inspection import training_history
+    >>> X, y = load_iris(return_X_y=True)
+    >>> history = training_history(NormNetClassifier(max_iter=10, random_state=0).fit(X, y))
+    >>> history.loss.shape, history.best_epoch
+    ((10,), 10)
+    """
+    network = last_step(estimator)
+    check_is_fitted(network)
+    columns = {name: np.array(values) for name, values in network.history_.items()}
+    scores = columns["validation_score"]
+    validated = bool(np.isfinite(scores).any())
+    best = int(np.nanargmax(scores)) + 1 if validated else len(columns["loss"])
+    return TrainingHistory(type(network).__name__, **columns, best_epoch=best)
+
+
+def layer_statistics(
+    estimator, X, *, training: bool = False, member: int = 0
+) -> list[LayerStatistics]:
+    """Describe the values in each hidden layer for some rows, stage by stage.
+
+    Parameters
+    ----------
+    estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
+        Fitted.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The rows, all taken at a time.
+    training : bool, default=False
+        Whether batch norm normalises by the rows' own mean and variance, as in training, or by
+        its running statistics, as in prediction. Dropout is off either way.
+    member : int, default=0
+        Number of the network, in an ensemble.
+
+    Returns
+    -------
+    statistics : list of LayerStatistics
+        For each hidden layer its stages, in the order in which they are computed.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknormnet import NormNetClassifier
+    >>> from sknormnet.inspection import layer_statistics
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = NormNetClassifier((8, 4), random_state=0).fit(X, y)
+    >>> for x in layer_statistics(model, X)[:3]:
+    ...     print(x.layer, x.stage)
+    0 linear
+    0 activation
+    0 batchnorm
+    """
+    stages = _stages(estimator, X, member, training=training)
+    return [_statistics(number, layer, x, y) for number, layer, _, x, y in stages]
+
+
+def batchnorm_statistics(estimator, X, *, member: int = 0) -> list[BatchNormStatistics]:
+    """Compare what batch norm predicts with to what it would see in some rows.
+
+    Rows like those of training differ by chance only; others tell that the data have shifted.
+
+    Parameters
+    ----------
+    estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
+        Fitted with batch norm.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The rows. They pass the layers before as in prediction.
+    member : int, default=0
+        Number of the network, in an ensemble.
+
+    Returns
+    -------
+    statistics : list of BatchNormStatistics
+        One for each hidden layer.
+
+    Raises
+    ------
+    ValueError
+        If the network has no batch norm.
+    """
+    found = []
+    for number, layer, lent, x, _ in _stages(estimator, X, member):
+        if isinstance(layer, BatchNorm):
+            means, variances = x.mean(axis=0), x.var(axis=0)
+            running_mean, running_var = (a.ravel().copy() for a in (lent.mean, lent.var))
+            shift = (means - running_mean) / np.sqrt(running_var + layer.epsilon)
+            found.append(
+                BatchNormStatistics(number, running_mean, running_var, means, variances, shift)
+            )
+    if not found:
+        raise ValueError("The network has no batch norm. Fit it with batchnorm=True.")
+    return found
+
+
+def layer_gradients(estimator, X, y, *, sample_weight=None, member: int = 0) -> list[LayerGradient]:
+    """Return how long the gradient of each layer's weights is, on some rows.
+
+    It is that of the loss that training minimises, L2 included, for the rows as one batch:
+    batch norm goes by their own statistics. Dropout is off.
+
+    Parameters
+    ----------
+    estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
+        Fitted.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The rows, all taken at a time.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Their targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Their weights.
+    member : int, default=0
+        Number of the network, in an ensemble.
+
+    Returns
+    -------
+    gradients : list of LayerGradient
+        One for each layer, the last one the output.
+    """
+    network = network_of(estimator, member).without_dropout()
+    X, last = _inputs(estimator, X), last_step(estimator)
+    rows, loss, _ = last._encode(X, y, sample_weight, going_on=True, incremental=True)
+    evaluate, gradient = objective(network, loss, alpha=float(last.alpha) or None)
+    evaluate(rows.samples(network.dtype).whole(), None)
+    slopes = (a.W for a in network.arrays(gradient) if hasattr(a, "W"))
+    return [
+        LayerGradient(number, _norm(slope), _norm(W))
+        for number, (slope, W) in enumerate(zip(slopes, weights_of(network), strict=True))
+    ]
+
+
+def layer_shift(statistics: Sequence[LayerStatistics]) -> list[LayerShift]:
+    """Return how far what each hidden layer hands on has moved, epoch by epoch.
+
+    Parameters
+    ----------
+    statistics : list of LayerStatistics
+        As a :class:`TrainingRecorder` collects them.
+
+    Returns
+    -------
+    shifts : list of LayerShift
+        For each hidden layer and each epoch but the first.
+
+    References
+    ----------
+    Ioffe and Szegedy (2015), "Batch normalization: accelerating deep network training by
+    reducing internal covariate shift", arXiv 1502.03167.
+    """
+    outputs: dict[int, dict[Any, LayerStatistics]] = {}
+    for x in statistics:  # the last stage of a layer is what it hands on
+        outputs.setdefault(x.layer, {})[x.epoch] = x
+    shifts = []
+    for layer, by_epoch in outputs.items():
+        first, *rest = by_epoch.values()
+        before = first
+        for now in rest:
+            shifts.append(
+                LayerShift(layer, _distance(before, now), _distance(first, now), now.epoch)
+            )
+            before = now
+    return shifts
+
+
+def search_table(search, x: str, y: str, *, metric: str = "score") -> SearchTable:
+    """Return the scores of a search over two of its parameters.
+
+    Parameters
+    ----------
+    search : GridSearchCV, RandomizedSearchCV or dict
+        A search that is fitted, or its `cv_results_`.
+    x, y : str
+        Names of the parameters of the columns and of the rows. The last part of a name, such
+        as ``keep_prob`` of ``normnetclassifier__keep_prob``, will do.
+    metric : str, default="score"
+        Name of the scorer, of a search with several.
+
+    Returns
+    -------
+    table : SearchTable
+
+    Raises
+    ------
+    ValueError
+        If the search has no such parameter or metric.
+    """
+    results = search if isinstance(search, Mapping) else search.cv_results_
+    columns, rows = (_parameter(results, name) for name in (x, y))
+    means = _result(results, f"mean_test_{metric}")
+    stds = _result(results, f"std_test_{metric}")
+    x_values, y_values = _distinct(columns), _distinct(rows)
+    mean, std = np.full((2, len(y_values), len(x_values)), np.nan)
+    for candidate in np.argsort(means):  # the best come last, but for those that failed
+        at = _index(y_values, rows[candidate]), _index(x_values, columns[candidate])
+        if np.isfinite(means[candidate]) and None not in at:
+            mean[at], std[at] = means[candidate], stds[candidate]
+    return SearchTable(x, y, x_values, y_values, metric, mean, std)
+
+
+def initialized(estimator, X, y) -> Any:
+    """Return a clone that is fitted but for the training: as `fit` would begin it.
+
+    Batch norm's statistics are those of the rows.
+
+    Parameters
+    ----------
+    estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+
+    Returns
+    -------
+    estimator : object
+        Of the same class.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknormnet import NormNetClassifier
+    >>> from sknormnet.inspection import initialized, layer_statistics
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = initialized(NormNetClassifier(init="zeros", batchnorm=False), X, y)
+    >>> print(layer_statistics(model, X)[0].std)
+    0.0
+    """
+    estimator = clone(estimator)
+    if isinstance(estimator, Pipeline):
+        if len(estimator) > 1:
+            X = estimator[:-1].fit_transform(X, y)
+        estimator.steps[-1] = estimator.steps[-1][0], initialized(estimator[-1], X, y)
+        return estimator
+    return estimator._finish(last_step(estimator)._prepare_fit(X, y))
+
+
+def columns(records: Sequence[Any]) -> dict[str, list]:
+    """Return the records' scalars as columns, ready for a `pandas.DataFrame`.
+
+    Parameters
+    ----------
+    records : sequence of LayerStatistics, of LayerGradient, ...
+        All of one kind.
+
+    Returns
+    -------
+    columns : dict of str to list
+        Without what is an array in the records.
+
+    Examples
+    --------
+    >>> from sknormnet.inspection import LayerGradient, columns
+    >>> columns([LayerGradient(0, 0.5, 2.0), LayerGradient(1, 0.25, 1.0)])["weight_norm"]
+    [2.0, 1.0]
+    """
+    names = [f.name for f in fields(records[0])] if records else []
+    found = {name: [getattr(x, name) for x in records] for name in names}
+    return {
+        name: values
+        for name, values in found.items()
+        if not any(isinstance(value, np.ndarray) for value in values)
+    }
+
+
+def weights_of(network: Network) -> list[np.ndarray]:
+    """Views of the weights of each layer."""
+    return [a.W for a in network.arrays() if hasattr(a, "W")]
+
+
+def last_step(estimator) -> BaseNormNet:
+    """The network's estimator: the one given, or the one that its pipeline ends in."""
+    network = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    if not isinstance(network, BaseNormNet):
+        raise TypeError(
+            "estimator must be a NormNetClassifier, a NormNetRegressor or a Pipeline that ends in"
+            f" one. Got {estimator!r} instead."
+        )
+    return network
+
+
+def network_of(estimator, member: int) -> Network:
+    """One of the networks that an estimator has been fitted with."""
+    check_is_fitted(last_step(estimator))
+    runs = last_step(estimator)._runs
+    if not 0 <= member < len(runs):
+        raise ValueError(
+            f"member must be an int in the range [0, {len(runs)}). Got {member!r} instead."
+        )
+    return runs[member].network
+
+
+def _inputs(estimator, X) -> Any:
+    """X as the network's estimator gets it, behind the steps of a pipeline."""
+    has_steps = isinstance(estimator, Pipeline) and len(estimator) > 1
+    return estimator[:-1].transform(X) if has_steps else X
+
+
+def _stages(
+    estimator, X, member: int, *, training: bool = False
+) -> Iterator[tuple[int, Layer, Any, np.ndarray, np.ndarray]]:
+    """Number of the hidden layer, what is done, its arrays, before and after, step by step."""
+    network = network_of(estimator, member)
+    x = last_step(estimator)._validate_inputs(_inputs(estimator, X))
+    x = x.astype(network.dtype, copy=False)
+    n_hidden, number = len(weights_of(network)) - 1, -1
+    for layer, lent in zip(network.layers, network.arrays(), strict=True):
+        if type(layer) not in STAGES:
+            continue
+        number += isinstance(layer, Dense)
+        if number == n_hidden:
+            return
+        if training and isinstance(layer, BatchNorm):
+            lent.mean, lent.var = x.mean(axis=0, keepdims=True), x.var(axis=0, keepdims=True)
+        y = layer.infer(x, lent)
+        yield number, layer, lent, x, y
+        x = y
+
+
+def _statistics(number: int, layer: Layer, x: np.ndarray, y: np.ndarray) -> LayerStatistics:
+    dead = saturated = np.nan
+    if isinstance(layer, Activate):
+        slopes = np.abs(layer.activation.derivative(x, y, np.empty_like(x))).mean(axis=0)
+        dead = float(np.mean(slopes == 0))
+        saturated = float(np.mean(slopes < FLAT * _steepest(layer.activation)))
+    return LayerStatistics(
+        layer=number,
+        stage=STAGES[type(layer)],
+        mean=float(y.mean(dtype=np.float64)),
+        std=float(y.std(dtype=np.float64)),
+        quantiles=np.percentile(y, LEVELS),
+        dead=dead,
+        saturated=saturated,
+        unit_means=y.mean(axis=0),
+        unit_stds=y.std(axis=0),
+    )
+
+
+def _steepest(activation: Activation) -> float:
+    """The largest slope of an activation, where there is anything to see of it."""
+    z = np.linspace(-8, 8, 1601)
+    y = activation.function(z, np.empty_like(z))
+    return float(np.abs(activation.derivative(z, y, np.empty_like(z))).max())
+
+
+def _distance(before: LayerStatistics, now: LayerStatistics) -> float:
+    spread = _norm(before.unit_stds)
+    moved = _norm(now.unit_means - before.unit_means)
+    return moved / spread if spread else np.nan
+
+
+def _norm(array: np.ndarray) -> float:
+    return float(np.linalg.norm(array.ravel()))
+
+
+def _parameter(results: Mapping, name: str) -> Any:
+    """The values of a parameter, by the whole of its name or by its end."""
+    names = [key.removeprefix("param_") for key in results if key.startswith("param_")]
+    found = [x for x in names if x == name] or [x for x in names if x.endswith(f"__{name}")]
+    if len(found) != 1:
+        raise ValueError(f"The search has {len(found)} parameters {name!r}; it is over {names}.")
+    return results[f"param_{found[0]}"]
+
+
+def _result(results: Mapping, name: str) -> np.ndarray:
+    if name not in results:
+        metrics = [key[10:] for key in results if key.startswith("mean_test_")]
+        raise ValueError(
+            f"metric must be one of {metrics}. Got {name.split('_test_')[1]!r} instead."
+        )
+    return results[name]
+
+
+def _distinct(values: Iterable) -> list:
+    """The values once: numbers by their size, others in the order of their first."""
+    found: list = []
+    for value in values:
+        if value is not np.ma.masked and _index(found, value) is None:
+            found.append(value)
+    numbers = all(isinstance(x, Number) and not isinstance(x, bool | np.bool_) for x in found)
+    return sorted(found) if numbers else found
+
+
+def _index(values: list, value) -> int | None:
+    """Where a value stands; 1 and True are not the same, and neither are arrays compared."""
+    return next((i for i, x in enumerate(values) if repr(x) == repr(value)), None)

@@ -1,0 +1,118 @@
+"""Looks inside a network after each epoch of its training."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sknormnet.estimators._sklearn import add_callback, safe_indexing
+from sknormnet.inspection.diagnostics import (
+    LayerGradient,
+    LayerStatistics,
+    last_step,
+    layer_gradients,
+    layer_statistics,
+    network_of,
+    weights_of,
+)
+
+
+class TrainingRecorder:
+    """Records the layers' statistics and gradients, before training and after each epoch.
+
+    With scikit-learn 1.9 or newer it is a callback like others, for `set_callbacks`; `watch` sets
+    it with any version. It describes the last fit, in this process.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+        Rows to look at, as the network gets them: behind the steps of a pipeline. By default up
+        to `max_rows` of those that it is trained on, from all over.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Their targets.
+    max_rows : int, default=1000
+        How many training rows to look at, at most.
+    member : int, default=0
+        Number of the network, in an ensemble.
+
+    Attributes
+    ----------
+    layer_statistics_ : list of LayerStatistics
+        As :func:`layer_statistics` finds them with ``training=True``.
+    gradients_ : list of LayerGradient
+        As :func:`layer_gradients` finds them, with the update of the epoch.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknormnet import NormNetClassifier
+    >>> from sknormnet.inspection import TrainingRecorder
+    >>> X, y = load_iris(return_X_y=True)
+    >>> recorder = TrainingRecorder()
+    >>> model = recorder.watch(NormNetClassifier((8,), max_iter=3, random_state=0))
+    >>> _ = model.fit(X, y)
+    >>> [x.epoch for x in recorder.gradients_ if x.layer == 0]
+    [0, 1, 2, 3]
+    """
+
+    def __init__(self, X=None, y=None, *, max_rows: int = 1000, member: int = 0):
+        if (X is None) != (y is None):
+            raise ValueError(
+                f"X and y must be given together, but {'X' if X is None else 'y'} is None."
+            )
+        self.X, self.y, self.max_rows, self.member = X, y, max_rows, member
+
+    def watch(self, estimator) -> Any:
+        """Record the next fits of an estimator.
+
+        Parameters
+        ----------
+        estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
+
+        Returns
+        -------
+        estimator : object
+            The same one.
+        """
+        add_callback(last_step(estimator), self)
+        return estimator
+
+    def setup(self, estimator, context) -> None:
+        """Forget the last fit."""
+        self.layer_statistics_: list[LayerStatistics] = []
+        self.gradients_: list[LayerGradient] = []
+        self._weights: list[np.ndarray] = []
+        self._epoch = 0
+
+    def teardown(self, estimator, context) -> None:
+        """Nothing is left open."""
+
+    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
+        """Record the network as it is before the first epoch."""
+        if context.task_name == "epoch" and self._epoch == 0:
+            self._record(fitted_estimator, X, y)
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
+        """Record the network as it is after an epoch."""
+        if context.task_name == "epoch":
+            self._epoch += 1
+            self._record(fitted_estimator, X, y)
+
+    def _record(self, estimator, X, y) -> None:
+        X, y = (X, y) if self.X is None else (self.X, self.y)
+        if self.X is None:
+            n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+            rows = np.linspace(0, n_rows - 1, min(n_rows, self.max_rows)).astype(int)
+            X, y = safe_indexing(X, rows), safe_indexing(y, rows)
+        epoch, member = self._epoch, self.member
+        statistics = layer_statistics(estimator, X, training=True, member=member)
+        self.layer_statistics_ += [replace(x, epoch=epoch) for x in statistics]
+        weights = [W.copy() for W in weights_of(network_of(estimator, member))]
+        for x in layer_gradients(estimator, X, y, member=member):
+            ratio = np.nan
+            if self._weights:
+                before = self._weights[x.layer]
+                moved = float(np.linalg.norm(weights[x.layer] - before))
+                ratio = moved / float(np.linalg.norm(before)) if before.any() else np.nan
+            self.gradients_.append(replace(x, update_ratio=ratio, epoch=epoch))
+        self._weights = weights
