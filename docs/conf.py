@@ -16,7 +16,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "gallery/GALLERY_HEADER.rst"]
+exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -27,6 +27,8 @@ numpydoc_show_class_members = False  # the class template lists them
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
+    "backreferences_dir": "generated/examples",  # which the class template shows
+    "doc_module": "sknormnet",
     "filename_pattern": r"\.py$",  # those that draw nothing are run as well
     "abort_on_example_error": True,
     "download_all_examples": False,
