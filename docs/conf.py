@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation: python -m sphinx -W docs docs/_build/html."""
+"""How Sphinx builds the documentation: sphinx-build -W docs docs/_build/html."""
 
 import re
 
