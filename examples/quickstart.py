@@ -1,4 +1,6 @@
-"""NormNetClassifier beside MLPClassifier on two data sets that scikit-learn ships.
+"""
+NormNetClassifier beside MLPClassifier on two data sets that scikit-learn ships
+===============================================================================
 
 Same split, same pipeline, both with their defaults. One split of small data: a difference of
 one or two rows says nothing about which is better; README.md has a comparison that does.

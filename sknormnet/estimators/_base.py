@@ -521,7 +521,9 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """Weights of each layer, of shape (fan_in, fan_out); read-only."""
+        """Weights of each layer, of shape (fan_in, fan_out). These and the arrays below are
+        read-only; with `n_members` above 1, they have an axis for the members in front.
+        """
         return self._fitted("W")
 
     @property

@@ -245,11 +245,11 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     best_loss_ : float or None
         Lowest loss of all iterations. None where held-out rows were scored.
 
-    loss_curve_ : list of float of length n_iter_
+    loss_curve_ : list of float of length `n_iter_`
         Loss of each iteration; goes on over calls with warm_start and `partial_fit`. This and
         all below that is said of iterations are means over the members that still train.
 
-    validation_scores_ : list of float of length n_iter_ or None
+    validation_scores_ : list of float of length `n_iter_` or None
         Score of the held-out rows after each epoch: R squared, unless `scoring` says
         otherwise. None without any.
 
@@ -281,7 +281,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     n_features_in_ : int
         Number of features seen during fit.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X has names that are all strings.
 
     n_iter_ : int

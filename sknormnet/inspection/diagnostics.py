@@ -101,6 +101,8 @@ class BatchNormStatistics:
         Mean and biased variance of what it gets for the rows.
     shift : ndarray of shape (n_units,)
         ``(batch_mean - running_mean) / sqrt(running_var + batchnorm_epsilon)``
+    ratio : ndarray of shape (n_units,)
+        ``sqrt((batch_var + batchnorm_epsilon) / (running_var + batchnorm_epsilon))``
     """
 
     layer: int
@@ -109,6 +111,7 @@ class BatchNormStatistics:
     batch_mean: np.ndarray
     batch_var: np.ndarray
     shift: np.ndarray
+    ratio: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -282,12 +285,11 @@ def batchnorm_statistics(estimator, X, *, member: int = 0) -> list[BatchNormStat
     found = []
     for number, layer, lent, x, _ in _stages(estimator, X, member):
         if isinstance(layer, BatchNorm):
-            means, variances = x.mean(axis=0), x.var(axis=0)
-            running_mean, running_var = (a.ravel().copy() for a in (lent.mean, lent.var))
-            shift = (means - running_mean) / np.sqrt(running_var + layer.epsilon)
-            found.append(
-                BatchNormStatistics(number, running_mean, running_var, means, variances, shift)
-            )
+            batch = x.mean(axis=0), x.var(axis=0)
+            running = lent.mean.ravel().copy(), lent.var.ravel().copy()
+            std, now = (np.sqrt(var + layer.epsilon) for _, var in (running, batch))
+            shift, ratio = (batch[0] - running[0]) / std, now / std
+            found.append(BatchNormStatistics(number, *running, *batch, shift, ratio))
     if not found:
         raise ValueError("The network has no batch norm. Fit it with batchnorm=True.")
     return found

@@ -218,9 +218,10 @@ class LayerStatisticsDisplay(Display):
 
 
 class BatchNormDisplay(Display):
-    """What batch norm predicts with against what some rows would have it be, unit by unit.
+    """What batch norm would see in some rows beside what it predicts with, unit by unit.
 
-    Units off the diagonal get inputs that are not distributed as in training.
+    A mean that has shifted, or a ratio of standard deviations that is not 1, tells that a unit gets
+    inputs which are not distributed as in training.
 
     Parameters
     ----------
@@ -265,19 +266,16 @@ class BatchNormDisplay(Display):
         return cls(batchnorm_statistics(estimator, X, member=member)).plot(ax=ax)
 
     def plot(self, ax=None) -> Self:
-        """Draw on the axes given, means on the first and spreads on the second, or on new ones."""
+        """Draw on the axes given, shifts on the first and ratios on the second, or on new ones."""
         panels = self._draw_on(ax, 2)
         for x, color in zip(self.statistics, _by_depth(len(self.statistics)), strict=True):
-            pairs = (
-                (x.running_mean, x.batch_mean),
-                (np.sqrt(x.running_var), np.sqrt(x.batch_var)),
-            )
-            for axes, (running, batch) in zip(panels, pairs, strict=True):
-                axes.scatter(running, batch, s=14, color=color, alpha=0.7, label=f"layer {x.layer}")
-        for axes, what in zip(panels, ("Mean", "Standard deviation"), strict=True):
-            axes.axline((0, 0), slope=1, lw=1, color="0.5", ls="--", zorder=0)
-            axes.set(xlabel=f"{what} for prediction", ylabel=f"{what} of these rows")
-        panels[0].legend()
+            places = x.layer + np.linspace(-0.3, 0.3, len(x.shift))
+            for axes, values in zip(panels, (x.shift, x.ratio), strict=True):
+                axes.scatter(places, values, s=12, color=color)
+        names = "Shift of mean / standard deviation", "Ratio of standard deviations"
+        for axes, name, same in zip(panels, names, (0, 1), strict=True):
+            axes.axhline(same, lw=1, color="0.5", ls="--", zorder=0)
+            axes.set(xlabel="Hidden layer", ylabel=name, xticks=[x.layer for x in self.statistics])
         return self
 
 

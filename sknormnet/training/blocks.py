@@ -14,8 +14,12 @@ BLOCK = 65_536  # elements; with 8,192, a step of Adam over 670,000 takes 1.5 ti
 class Penalty(NamedTuple):
     """What shrinks the first `n_weights` parameters, the weights.
 
+    Attributes
+    ----------
     strength : float, ndarray of shape (n_members, 1) or None
         Of an L2 penalty, ``strength / 2 * sum(W**2)``, whose gradient joins the gradient.
+    n_weights : int
+        How many of the parameters are weights; they come first.
     decay : float, ndarray of shape (n_members, 1) or None
         ``W -= decay * W`` before the step, whatever the gradient.
     """

@@ -166,6 +166,7 @@ def test_batchnorm_statistics(batchnorm):
         assert_allclose(np.sqrt(x.batch_var), inputs[x.layer].unit_stds)
         std = np.sqrt(x.running_var + model.batchnorm_epsilon)
         assert_allclose(x.shift, (x.batch_mean - x.running_mean) / std)
+        assert_allclose(x.ratio * std, np.sqrt(x.batch_var + model.batchnorm_epsilon))
     # After `fit`, the statistics are exactly those of the training rows.
     assert all(np.abs(x.shift).max() < 1e-6 for x in batchnorm_statistics(model, X))
     assert np.abs(batchnorm_statistics(model, NEW)[0].shift).max() > 0.1

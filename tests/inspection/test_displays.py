@@ -134,12 +134,13 @@ def _negative(fan_in, fan_out, rng):
 
 
 def test_batch_norm_is_drawn_unit_by_unit():
-    means, stds = BatchNormDisplay.from_estimator(FITTED, X + 1).axes_
-    for x, mean, std in zip(
-        batchnorm_statistics(FITTED, X + 1), means.collections, stds.collections, strict=True
+    shifts, ratios = BatchNormDisplay.from_estimator(FITTED, X + 1).axes_
+    for x, shift, ratio in zip(
+        batchnorm_statistics(FITTED, X + 1), shifts.collections, ratios.collections, strict=True
     ):
-        assert_allclose(mean.get_offsets(), np.c_[x.running_mean, x.batch_mean])
-        assert_allclose(std.get_offsets(), np.sqrt(np.c_[x.running_var, x.batch_var]))
+        assert_allclose(shift.get_offsets()[:, 1], x.shift)
+        assert_allclose(ratio.get_offsets()[:, 1], x.ratio)
+        assert {*shift.get_offsets()[:, 0].round()} == {x.layer}
 
 
 def test_gradients_are_drawn_layer_by_layer():

@@ -1,0 +1,148 @@
+"""
+=================================================
+Initialisation: signals that vanish, or explode
+=================================================
+
+Each layer multiplies what comes in by its weights. Where these are too small, the signal shrinks
+from layer to layer until nothing is left of it. Where they are too large, it grows without bound,
+or drives every unit to where its activation is flat. Gradients take the same way back. Glorot and
+Bengio (2010, "Understanding the difficulty of training deep feedforward neural networks") and
+He et al. (2015, "Delving deep into rectifiers") chose the variance of the weights so that a signal
+keeps its size:
+
+.. math:: \\mathrm{Var}(W) = \\frac{2}{n_{in} + n_{out}} \\quad \\text{(Xavier, for tanh)}
+          \\qquad \\mathrm{Var}(W) = \\frac{2}{n_{in}} \\quad \\text{(He, for ReLU)}
+
+Here ten hidden layers begin with zeros, with weights that are too small or too large, and with
+these two. Batch norm, which brings each layer back to one scale, makes the choice matter less.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.preprocessing import scale
+
+from sknormnet import NormNetClassifier
+from sknormnet.inspection import initialized, layer_gradients, layer_statistics
+
+plt.style.use("tableau-colorblind10")
+
+X, y = load_digits(return_X_y=True)
+X = scale(X)
+
+
+def too_large(fan_in, fan_out, rng):
+    """Weights of variance 1, whatever the size of the layer."""
+    return rng.normal(size=(fan_in, fan_out))
+
+
+INITS = {
+    "zeros": "zeros",
+    "too small": "normal",  # a standard deviation of 0.01
+    "Xavier": "xavier_normal",
+    "He": "he_normal",
+    "too large": too_large,
+}
+STYLES = dict(zip(INITS, ("k:", "C0v-", "C1o-", "C2s-", "C3^-"), strict=True))
+NET = NormNetClassifier(
+    hidden_layer_sizes=(64,) * 10,
+    keep_prob=1.0,
+    label_smoothing=0.0,
+    solver="sgd",
+    learning_rate="cosine",
+    learning_rate_init=0.01,
+    batch_size=64,
+    max_iter=15,
+    random_state=0,
+)
+
+
+def net(activation, init, batchnorm=False):
+    """A network of ten hidden layers, unfitted."""
+    return NormNetClassifier(
+        **NET.get_params() | {"activation": activation, "init": INITS[init], "batchnorm": batchnorm}
+    )
+
+
+# %%
+# Before training
+# ---------------
+# :func:`~sknormnet.inspection.initialized` gives a network as `fit` would begin it. The spread of
+# each layer's activations shows what is left of the signal, the norm of each layer's gradient
+# what comes back.
+
+
+def before_training(activation, init):
+    """Spread of each hidden layer's activations, and the norm of each layer's gradient."""
+    start = initialized(net(activation, init), X, y)
+    stds = [x.std for x in layer_statistics(start, X) if x.stage == "activation"]
+    return stds, [x.gradient_norm for x in layer_gradients(start, X, y)]
+
+
+STARTS = {(a, init): before_training(a, init) for a in ("tanh", "relu") for init in INITS}
+
+fig, axes = plt.subplots(2, 2, figsize=(9, 6), sharex=True, sharey="row", layout="constrained")
+for (activation, init), columns in STARTS.items():
+    for ax, values in zip(axes[:, int(activation == "relu")], columns, strict=True):
+        if np.any(values):
+            numbers = range(1, len(values) + 1)
+            ax.semilogy(numbers, values, STYLES[init], ms=5, label=init)
+axes[0, 0].set(title="tanh: Xavier and He keep the signal", ylabel="Spread of activations")
+axes[0, 1].set(title="ReLU: He does")
+for ax in axes[1]:
+    ax.set_xlabel("Layer")
+axes[1, 0].set_ylabel("Norm of gradient")
+axes[1, 0].legend(loc="center", bbox_to_anchor=(0.5, 0.38), ncols=2)
+plt.show()
+
+# %%
+# With zeros, all activations and all gradients of hidden layers are 0: nothing tells one unit from
+# another, and nothing ever will. They have no place on a logarithmic axis.
+
+print(f"{'':6}{'start':<10}{'spread in layer 1':>18}{'in layer 10':>13}{'gradient in layer 1':>21}")
+for (activation, init), (stds, gradients) in STARTS.items():
+    print(f"{activation:6}{init:<10}{stds[0]:18.1e}{stds[9]:13.1e}{gradients[0]:21.1e}")
+
+for activation in ("tanh", "relu"):
+    assert not np.any(STARTS[activation, "zeros"][0])
+    assert STARTS[activation, "too small"][0][9] < 1e-10
+    assert STARTS[activation, "too small"][1][0] < 1e-9
+assert STARTS["tanh", "Xavier"][0][9] > STARTS["tanh", "Xavier"][0][0] / 4
+assert 1 / 3 < STARTS["relu", "He"][0][9] / STARTS["relu", "He"][0][0] < 3
+assert STARTS["relu", "Xavier"][0][9] < STARTS["relu", "Xavier"][0][0] / 8
+assert STARTS["relu", "too large"][0][9] > 1e6
+
+# %%
+# Training, without batch norm and with it
+# ----------------------------------------
+# The weights that are too large are left out without batch norm: their gradients of :math:`10^8`
+# throw the network out of the range of numbers, which `fit` reports as an error.
+
+LOSSES = {
+    (batchnorm, init): net("relu", init, batchnorm).fit(X, y).loss_curve_
+    for batchnorm in (False, "before")
+    for init in INITS
+    if batchnorm or init != "too large"
+}
+
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
+for (batchnorm, init), losses in LOSSES.items():
+    ax = axes[int(bool(batchnorm))]
+    ax.semilogy(range(1, len(losses) + 1), losses, STYLES[init], ms=4, label=init)
+axes[0].set(title="ReLU without batch norm", xlabel="Epoch", ylabel="Training loss")
+axes[1].set(title="With batch norm, all but zeros learn", xlabel="Epoch")
+axes[1].legend(title="Start", ncols=2)
+plt.show()
+
+# %%
+# Without batch norm, a start that is too small stays where guessing is. With it, a hundred times
+# smaller or eight times larger weights than He's are good enough to learn from.
+
+CHANCE = np.log(10)
+for (batchnorm, init), losses in LOSSES.items():
+    print(f"{f'batchnorm={batchnorm}':<18}{init:<10} loss {losses[0]:6.3f} -> {losses[-1]:6.3f}")
+    if init == "zeros" or (init == "too small" and not batchnorm):
+        assert losses[-1] > CHANCE - 0.01
+    else:
+        assert losses[-1] < CHANCE / 2
+assert LOSSES[False, "He"][-1] < LOSSES[False, "Xavier"][-1]
