@@ -1,7 +1,6 @@
 """
-===============================================================
 Batch norm regularises, the less the larger the batches are
-===============================================================
+===========================================================
 
 In training, batch norm normalises a row by mean and variance of the batch that it happens to be
 in. So each row comes through the network a little different each time, as with dropout: noise that

@@ -1,7 +1,6 @@
 """
-===================================================
 Layer inputs that shift, and what batch norm does
-===================================================
+=================================================
 
 While a network trains, each layer learns from inputs that the layers before it make, and these
 change under its feet. Ioffe and Szegedy (2015) called this internal covariate shift and made batch

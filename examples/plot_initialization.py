@@ -1,7 +1,6 @@
 """
-=================================================
 Initialisation: signals that vanish, or explode
-=================================================
+===============================================
 
 Each layer multiplies what comes in by its weights. Where these are too small, the signal shrinks
 from layer to layer until nothing is left of it. Where they are too large, it grows without bound,

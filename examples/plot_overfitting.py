@@ -1,7 +1,6 @@
 """
-================================================
 Overfitting, and two cures: L2 and dropout
-================================================
+==========================================
 
 A large network on few noisy rows learns the noise by heart, and to bend its decision boundary
 around single rows it takes large weights. L2 makes these dear: it adds
