@@ -79,8 +79,9 @@ __all__ = [
 
 
 def add_callback(estimator, callback) -> None:
-    """Set one more callback on the estimator."""
-    callbacks = *getattr(estimator, "_skl_callbacks", ()), callback
+    """Set one more callback on the estimator, once."""
+    others = (x for x in getattr(estimator, "_skl_callbacks", ()) if x is not callback)
+    callbacks = *others, callback
     if hasattr(estimator, "set_callbacks"):
         estimator.set_callbacks(*callbacks)
     else:

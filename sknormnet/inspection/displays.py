@@ -39,6 +39,14 @@ class Display:
     axes_: np.ndarray
     figure_: Any
 
+    @classmethod
+    def _recorded(cls, estimator, X, y, member: int) -> TrainingRecorder:
+        """A recorder that has seen the fit of a clone."""
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")  # before the work is done
+        recorder = TrainingRecorder(member=member)
+        recorder.watch(clone(estimator)).fit(X, y)
+        return recorder
+
     def _draw_on(self, ax, n_panels: int) -> list:
         """Take the axes that are given, or make some: one for each panel."""
         check_matplotlib_support(f"{type(self).__name__}.plot")
@@ -325,7 +333,7 @@ class GradientFlowDisplay(Display):
         -------
         display : GradientFlowDisplay
         """
-        return cls.from_recorder(_recorded(estimator, X, y, member), ax=ax)
+        return cls.from_recorder(cls._recorded(estimator, X, y, member), ax=ax)
 
     @classmethod
     def from_recorder(cls, recorder: TrainingRecorder, *, ax=None) -> Self:
@@ -413,7 +421,7 @@ class LayerShiftDisplay(Display):
         -------
         display : LayerShiftDisplay
         """
-        return cls.from_recorder(_recorded(estimator, X, y, member), layer=layer, ax=ax)
+        return cls.from_recorder(cls._recorded(estimator, X, y, member), layer=layer, ax=ax)
 
     @classmethod
     def from_recorder(cls, recorder: TrainingRecorder, *, layer=-1, ax=None) -> Self:
@@ -528,13 +536,6 @@ class SearchResultsDisplay(Display):
         )
         self.figure_.colorbar(image, ax=ax, label=f"Mean test {table.metric}")
         return self
-
-
-def _recorded(estimator, X, y, member: int) -> TrainingRecorder:
-    """A recorder that has seen the fit of a clone."""
-    recorder = TrainingRecorder(member=member)
-    recorder.watch(clone(estimator)).fit(X, y)
-    return recorder
 
 
 def _label_by_epoch(ax, what: str) -> None:

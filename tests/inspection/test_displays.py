@@ -85,7 +85,8 @@ def test_too_few_axes(name):
 @pytest.mark.parametrize("name", ALL)
 def test_without_matplotlib_it_says_so(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"Display\.plot requires matplotlib"):
+    monkeypatch.setattr(TrainingRecorder, "setup", None)  # nothing is fitted before
+    with pytest.raises(ImportError, match=r"Display\.(plot|from_estimator) requires matplotlib"):
         ALL[name](None)
 
 

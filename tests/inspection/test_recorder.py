@@ -97,6 +97,12 @@ def test_a_second_fit_is_recorded_anew():
     assert max(x.epoch for x in recorder.gradients_) == 2
 
 
+def test_watching_twice_is_watching():
+    recorder, model = TrainingRecorder(), clone(MODEL)
+    recorder.watch(recorder.watch(model)).fit(X, Y)
+    assert len(recorder.gradients_) == 3 * 5
+
+
 def test_set_callbacks_will_do_as_well():
     pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9 has no callbacks")
     recorders = TrainingRecorder(), TrainingRecorder()
