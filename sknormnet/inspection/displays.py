@@ -202,7 +202,7 @@ class LayerStatisticsDisplay(Display):
             low, first, median, third, high = x.quantiles
             color = STAGE_COLORS[x.stage]
             ax.plot([place, place], [low, high], "-", lw=1.5, color=color)
-            ax.plot([place, place], [first, third], "-", lw=7, color=color, solid_capstyle="butt")
+            ax.plot([place, place], [first, third], "-", lw=5, color=color, solid_capstyle="butt")
             label = x.stage if x.layer == layers[0] else None
             ax.plot(place, median, "o", ms=5, mfc="white", mec=color, color=color, label=label)
             if x.saturated > 0:
@@ -221,7 +221,7 @@ class LayerStatisticsDisplay(Display):
             ax.margins(y=0.2)
         ax.axhline(0, lw=0.8, color="0.7", zorder=0)
         ax.set(xlabel="Hidden layer", ylabel="Value", xticks=layers)
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(stages), frameon=False)
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         return self
 
 
