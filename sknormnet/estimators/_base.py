@@ -43,6 +43,7 @@ from sknormnet.training.loop import Run
 from sknormnet.training.optimizers import OPTIMIZERS, Optimizer
 from sknormnet.training.schedules import SCHEDULES, Schedule
 
+NEGLIGIBLE = 1e-6  # of the mean weight
 NONE_HELD = None, None, None  # no validation data of the caller's own
 
 
@@ -228,7 +229,8 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             numbers in regression.
         sample_weight : array-like of shape (n_samples,), default=None
             What each row counts for in the loss, in batch norm's statistics and in the
-            validation score. Rows of weight 0 are left out.
+            validation score. Rows of weight 0 are left out, and so are those of less than a
+            millionth of the mean weight.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Rows to validate on, instead of a share of X; in a pipeline with
             ``transform_input=["X_val"]`` and metadata routing, transformed as X is. The epoch
@@ -325,7 +327,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         loss, target, n_outputs = self._encode_target(
             y, weight, rows, going_on=going_on, incremental=incremental
         )
-        return Rows(X, y, target, weight, rows), loss, n_outputs
+        return Rows(X, y, target, weight, _rows_with_a_say(weight)), loss, n_outputs
 
     def _validate(self, X, y, sample_weight, *, reset: bool):
         """Check the data.
@@ -583,6 +585,19 @@ def _named(name: str, network: Network) -> Iterator[np.ndarray]:
 def _of_members(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """The array of a single member, or those of several along a new first axis."""
     return arrays[0] if len(arrays) == 1 else np.stack(arrays)
+
+
+def _rows_with_a_say(weight: np.ndarray | None) -> np.ndarray | None:
+    """Numbers of the rows whose weight is not negligible; None for all.
+
+    Adam's steps are as long however short the gradients are: once all other rows are fitted,
+    those of next to no weight would have the say.
+    """
+    if weight is None:
+        return None
+    size = np.abs(weight)
+    counts = size >= NEGLIGIBLE * size.mean(where=size > 0)
+    return None if counts.all() else row_numbers(len(weight))[counts]
 
 
 @contextmanager

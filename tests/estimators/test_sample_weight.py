@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import plain_classifier, plain_regressor
 from scipy import sparse
-from sklearn.datasets import load_diabetes, load_iris
+from sklearn.datasets import load_diabetes, load_iris, make_blobs
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import scale
 
@@ -99,6 +99,16 @@ def test_a_class_of_zero_weight_only_is_no_class(absent):
     assert_array_equal(model.classes_, np.delete([0, 1, 2], absent))
     assert model.predict_proba(X).shape == (40, 2)
     assert_same(model, plain_classifier(batch_size=7, **SETTINGS).fit(X[keep], Y[keep]), X)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_classes_of_hardly_any_weight_have_no_say(n_classes):
+    # Adam's steps are as long however short the gradients are, once the other rows are fitted.
+    X, y = make_blobs(centers=n_classes, random_state=0, cluster_std=20)
+    weights = {label: 1e-4 if label else 1e3 for label in range(n_classes)}
+    for seed in range(4):
+        model = NormNetClassifier(class_weight=weights, max_iter=1000, random_state=seed)
+        assert np.mean(model.fit(X[::2], y[::2]).predict(X[1::2]) == 0) > 0.87
 
 
 def test_a_target_of_zero_weight_may_be_outside_the_range_of_the_loss():
