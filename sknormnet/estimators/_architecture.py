@@ -2,17 +2,31 @@
 
 from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
 
 from sknormnet._choices import choose
+from sknormnet.estimators._validation import Rows
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
+from sknormnet.nn.layers import PiecewiseLinear
 from sknormnet.nn.network import Network, mlp
 
 FEW_ROWS = 100  # below, keep_prob="auto" drops none
+KNOT_ROWS = 10_000  # are enough for quantiles
 OUTPUT = ACTIVATIONS["identity"]  # what stands behind the last weights, for init="auto"
 
 
-def build_network(estimator, n_inputs: int, n_outputs: int, dtype, *, n_rows: float) -> Network:
+def build_network(
+    estimator,
+    n_inputs: int,
+    n_outputs: int,
+    dtype,
+    *,
+    n_rows: float,
+    encoding: PiecewiseLinear | None = None,
+) -> Network:
     """Build the network that an estimator's parameters describe, not yet initialised.
 
     `n_rows` is how many rows it is to be trained on.
@@ -49,6 +63,7 @@ def build_network(estimator, n_inputs: int, n_outputs: int, dtype, *, n_rows: fl
         n_inputs,
         hidden,
         n_outputs,
+        encoding=encoding,
         activations=activations,
         inits=[_init(estimator.init, x.init) for x in (*activations, OUTPUT)],
         batchnorm=batchnorm,
@@ -58,6 +73,30 @@ def build_network(estimator, n_inputs: int, n_outputs: int, dtype, *, n_rows: fl
         input_keep_prob=float(estimator.input_keep_prob),
         dtype=dtype,
     )
+
+
+def encode_inputs(data: Rows, n_bins: int) -> tuple[PiecewiseLinear | None, Any]:
+    """How to encode the inputs, and the knots: the quantiles of up to 10,000 of the rows.
+
+    Inputs with no more different values than bins are left as they are; so is a sparse X.
+    """
+    if n_bins == 0 or not isinstance(data.X, np.ndarray):
+        return None, ()
+    rows = np.linspace(0, len(data) - 1, min(len(data), KNOT_ROWS)).astype(int)
+    rows = rows if data.numbers is None else data.numbers[rows]
+    X = data.X[rows]
+    encoded = tuple(k for k, x in enumerate(X.T) if len(np.unique(x)) > n_bins)
+    if not encoded:
+        return None, ()
+    weight = np.ones(len(rows)) if data.weight is None else np.maximum(data.weight[rows], 0)
+    knots = np.quantile(
+        X[:, encoded],
+        np.arange(n_bins + 1) / n_bins,
+        axis=0,
+        weights=weight,
+        method="inverted_cdf",  # so that a weight of 2 is the row twice
+    )
+    return PiecewiseLinear(X.shape[1], encoded, n_bins), knots
 
 
 def _name(estimator) -> str:

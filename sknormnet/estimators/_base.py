@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknormnet._choices import choose
-from sknormnet.estimators._architecture import build_network
+from sknormnet.estimators._architecture import build_network, encode_inputs
 from sknormnet.estimators._callbacks import callbacks_of
 from sknormnet.estimators._reporting import ProgressLine, Report, Table, mean_history
 from sknormnet.estimators._sklearn import (
@@ -50,7 +50,7 @@ NONE_HELD = None, None, None  # no validation data of the caller's own
 class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
     """Base of the estimators; use those instead."""
 
-    _accurate: ClassVar[dict[str, Any]] = {"n_members": 6, "keep_prob": 1.0}
+    _accurate: ClassVar[dict[str, Any]] = {"n_members": 6, "keep_prob": 1.0, "input_bins": 6}
 
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -87,6 +87,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         "batchnorm_epsilon": [Interval(Real, 0, None, closed="neither")],
         "keep_prob": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="right"), "array-like"],
         "input_keep_prob": [Interval(Real, 0, 1, closed="right")],
+        "input_bins": [Interval(Integral, 0, None, closed="left")],
         "init": [StrOptions({"auto", *INITIALIZERS}), callable],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "n_members": [Interval(Integral, 1, None, closed="left")],
@@ -126,6 +127,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         batchnorm_epsilon,
         keep_prob,
         input_keep_prob,
+        input_bins,
         init,
         dtype,
         n_members,
@@ -162,6 +164,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         self.batchnorm_epsilon = batchnorm_epsilon
         self.keep_prob = keep_prob
         self.input_keep_prob = input_keep_prob
+        self.input_bins = input_bins
         self.init = init
         self.dtype = dtype
         self.n_members = n_members
@@ -172,7 +175,8 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         """Return an estimator that is set for accuracy, and takes some five times as long to fit.
 
         It has six members without dropout and without label smoothing: their mean is as
-        cautious as these make a single network, and more accurate.
+        cautious as these make a single network, and more accurate. They get their inputs
+        encoded in six bins.
 
         Parameters
         ----------
@@ -280,7 +284,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         n_rows = math.inf if incremental else len(data)
         held = own_rows(self, *held_out)
         early = stops_early(self, n_rows, own=held is not None)
-        runs = (self._go_on if going_on else self._begin)(data.X, n_outputs, n_rows)
+        runs = (self._go_on if going_on else self._begin)(data, n_outputs, n_rows)
         if early and held is None:
             data, held = split_rows(self, data, runs[0].split_seed)
         dtype, jobs = runs[0].network.dtype, []
@@ -363,16 +367,20 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             )
         return X, y, weight, None if weight.all() else row_numbers(len(weight))[weight != 0]
 
-    def _begin(self, X, n_outputs: int, n_rows: float) -> list[Run]:
+    def _begin(self, data: Rows, n_outputs: int, n_rows: float) -> list[Run]:
         """Runs from the start, each with one stream of random numbers for each use."""
         dtype = self.dtype
         if dtype == "auto":
-            dtype = np.float32 if X.dtype == np.float32 else np.float64
+            dtype = np.float32 if data.X.dtype == np.float32 else np.float64
+        encoding, knots = encode_inputs(data, self.input_bins)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         streams = iter(np.random.SeedSequence(seed).spawn(4 * self.n_members))
         runs = []
         for weights, order, dropout, split in zip(*[streams] * 4, strict=True):
-            network = build_network(self, X.shape[1], n_outputs, dtype, n_rows=n_rows)
+            network = build_network(
+                self, data.X.shape[1], n_outputs, dtype, n_rows=n_rows, encoding=encoding
+            )
+            network.constants[...] = np.ravel(knots)
             runs.append(
                 Run(
                     network.initialize(np.random.Generator(np.random.SFC64(weights))),
@@ -383,7 +391,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             )
         return runs
 
-    def _go_on(self, X, n_outputs: int, n_rows: float) -> list[Run]:
+    def _go_on(self, data: Rows, n_outputs: int, n_rows: float) -> list[Run]:
         """Copies of the last runs, so that these survive a failure, under today's parameters."""
         runs = copy.deepcopy(self._runs)
         before = runs[0].network
@@ -397,8 +405,11 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
                 "Training can go on (partial_fit, warm_start=True) only with the same n_members."
                 f" It was {len(runs)} and would be {self.n_members}."
             )
+        encoding = before.encoding
         for run in runs:
-            network = build_network(self, X.shape[1], n_outputs, before.dtype, n_rows=n_rows)
+            network = build_network(
+                self, data.X.shape[1], n_outputs, before.dtype, n_rows=n_rows, encoding=encoding
+            )
             if not network.same_shapes(before):
                 raise ValueError(
                     "Training can go on (partial_fit, warm_start=True) only with the same"
@@ -406,6 +417,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
                     f" {before} and would be {network}."
                 )
             network.restore(run.network.snapshot())
+            network.constants = run.network.constants
             run.network = network
         return runs
 
@@ -523,7 +535,8 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """Weights of each layer, of shape (fan_in, fan_out). These and the arrays below are
+        """Weights of each layer, of shape (fan_in, fan_out). With `input_bins`, the first one's
+        inputs are the features, then those encoded, bin by bin. These and the arrays below are
         read-only; with `n_members` above 1, they have an axis for the members in front.
         """
         return self._fitted("W")
@@ -572,6 +585,19 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         return tags
 
 
+def _rows_with_a_say(weight: np.ndarray | None) -> np.ndarray | None:
+    """Numbers of the rows whose weight is not negligible; None for all.
+
+    Adam's steps are as long however short the gradients are: once all other rows are fitted,
+    those of next to no weight would have the say.
+    """
+    if weight is None:
+        return None
+    size = np.abs(weight)
+    counts = size >= NEGLIGIBLE * size.mean(where=size > 0)
+    return None if counts.all() else row_numbers(len(weight))[counts]
+
+
 def _named(name: str, network: Network) -> Iterator[np.ndarray]:
     """Views of a network's arrays of one name, layer by layer; a bias that is not is 0."""
     for layer, arrays in zip(network.layers, network.arrays(), strict=True):
@@ -585,19 +611,6 @@ def _named(name: str, network: Network) -> Iterator[np.ndarray]:
 def _of_members(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """The array of a single member, or those of several along a new first axis."""
     return arrays[0] if len(arrays) == 1 else np.stack(arrays)
-
-
-def _rows_with_a_say(weight: np.ndarray | None) -> np.ndarray | None:
-    """Numbers of the rows whose weight is not negligible; None for all.
-
-    Adam's steps are as long however short the gradients are: once all other rows are fitted,
-    those of next to no weight would have the say.
-    """
-    if weight is None:
-        return None
-    size = np.abs(weight)
-    counts = size >= NEGLIGIBLE * size.mean(where=size > 0)
-    return None if counts.all() else row_numbers(len(weight))[counts]
 
 
 @contextmanager

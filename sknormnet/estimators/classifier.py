@@ -189,6 +189,13 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     input_keep_prob : float, default=1.0
         The same for the inputs.
 
+    input_bins : int, default=0
+        Number of bins, if any, of the piecewise linear encoding of the inputs: each bin between
+        two quantiles of an input becomes an input of its own that rises from -1 to 1 across it,
+        so that the network bends where the data are. For inputs with more different
+        values than bins, of dense X only. `warm_start` and `partial_fit` go on with the
+        quantiles of the first call. 6 is a good number.
+
     init : str or callable, default='auto'
         Initial weights. Biases start at 0, the output's close to the constant that fits
         best. A callable ``(fan_in, fan_out, rng) -> array of
@@ -377,6 +384,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         batchnorm_epsilon=1e-5,
         keep_prob="auto",
         input_keep_prob=1.0,
+        input_bins=0,
         init="auto",
         dtype="auto",
         n_members=1,
@@ -416,6 +424,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             batchnorm_epsilon=batchnorm_epsilon,
             keep_prob=keep_prob,
             input_keep_prob=input_keep_prob,
+            input_bins=input_bins,
             init=init,
             dtype=dtype,
             n_members=n_members,

@@ -33,6 +33,7 @@ SHAPING = (  # parameters that networks of one stack have in common
     "hidden_layer_sizes",
     "activation",
     "batchnorm",
+    "input_bins",
     "solver",
     "batch_size",
 )

@@ -505,6 +505,7 @@ def _stages(
     n_hidden, number = len(weights_of(network)) - 1, -1
     for layer, lent in zip(network.layers, network.arrays(), strict=True):
         if type(layer) not in STAGES:
+            x = layer.infer(x, lent)
             continue
         number += isinstance(layer, Dense)
         if number == n_hidden:

@@ -6,6 +6,7 @@ in the network's flat vectors, as attributes of `lent`,
     W, b, gamma, beta       its trained parameters
     d_W, d_b, ...           where their gradient goes
     mean, var               where batch norm leaves the statistics of the batch
+    knots                   what the data set before training, and training leaves alone
 
 ``bind`` takes them, allocates the buffers for batches of `n_rows` rows once, and returns
 
@@ -50,6 +51,11 @@ class Layer(ABC):
         """Shapes of the batch statistics that prediction needs."""
         return {}
 
+    @property
+    def constants(self) -> Shapes:
+        """Shapes of what is set before training."""
+        return {}
+
     def initialize(self, lent: SimpleNamespace, rng: np.random.Generator) -> None:
         """Set the trained parameters to their starting values."""
         return
@@ -61,6 +67,75 @@ class Layer(ABC):
     @abstractmethod
     def bind(self, n_rows: int, lent: SimpleNamespace, *, input_gradient: bool = True) -> Forward:
         """Return the forward pass for batches of `n_rows` rows."""
+
+
+@dataclass(frozen=True)
+class PiecewiseLinear(Layer):
+    """Inputs, joined by a piecewise linear encoding of some of them.
+
+    An input z becomes, for each bin between neighbouring knots a and b, the ramp
+    ``2 * clip((z - a) / (b - a), 0, 1) - 1`` as well; a bin without width is a step. A sparse
+    `x` is made dense.
+
+    Parameters
+    ----------
+    n_inputs : int
+    encoded : tuple of int
+        Numbers of the inputs that are encoded.
+    n_bins : int
+
+    References
+    ----------
+    Gorishniy, Rubachev and Babenko (2022), "On embeddings for numerical features in tabular deep
+    learning", arXiv 2203.05556.
+    """
+
+    n_inputs: int
+    encoded: tuple[int, ...]
+    n_bins: int
+
+    @property
+    def n_units(self) -> int:
+        """Number of outputs."""
+        return self.n_inputs + self.n_bins * len(self.encoded)
+
+    @property
+    def constants(self) -> Shapes:
+        return {"knots": (self.n_bins + 1, len(self.encoded))}
+
+    def infer(self, x, lent):
+        x = x if isinstance(x, np.ndarray) else x.toarray()
+        y = np.empty((len(x), self.n_units), x.dtype)
+        return self._encode(x, y, *self._bins(lent.knots))
+
+    def bind(self, n_rows, lent, *, input_gradient=True):
+        y = aligned_empty((*lent.lead, n_rows, self.n_units), lent.dtype)
+        lower, slope = self._bins(lent.knots)
+
+        def forward(x, share, rng):
+            if isinstance(x, list):
+                x = np.stack([one.toarray() for one in x])
+            elif not isinstance(x, np.ndarray):
+                x = x.toarray()
+            return self._encode(x, y, lower, slope), None
+
+        return forward
+
+    @staticmethod
+    def _bins(knots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where each bin begins, and the slope of its ramp."""
+        widths = np.maximum(np.diff(knots, axis=-2), knots.dtype.type(1e-12))
+        return knots[..., None, :-1, :], (2 / widths)[..., None, :, :]
+
+    def _encode(self, x, y, lower, slope) -> np.ndarray:
+        """Fill `y`."""
+        y[..., : self.n_inputs] = x
+        ramps = y[..., self.n_inputs :].reshape(*y.shape[:-1], self.n_bins, len(self.encoded))
+        np.subtract(x[..., None, self.encoded], lower, out=ramps)
+        np.multiply(ramps, slope, out=ramps)
+        np.subtract(ramps, 1, out=ramps)
+        np.clip(ramps, -1, 1, out=ramps)
+        return y
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from sknormnet._aligned import aligned_zeros
 from sknormnet.nn.activations import Activation
 from sknormnet.nn.initializers import INITIALIZERS, Initializer
-from sknormnet.nn.layers import Activate, BatchNorm, Dense, Dropout, Layer
+from sknormnet.nn.layers import Activate, BatchNorm, Dense, Dropout, Layer, PiecewiseLinear
 from sknormnet.nn.parameters import Layout
 from sknormnet.nn.stack import lined_up
 
@@ -43,6 +43,8 @@ class Network:
         How many of them are weights, the only ones that an L2 penalty shrinks.
     statistics : ndarray of shape (n_statistics,)
         Batch norm's means and variances for prediction.
+    constants : ndarray of shape (n_constants,)
+        What is set before training: the knots of encoded inputs.
     tracks : bool
         Whether forward passes move them. Training that ends with `settle` and does not
         look before can do without, which saves a small network some calls.
@@ -56,9 +58,11 @@ class Network:
         self.momentum = momentum
         self._trained = Layout([x.parameters for x in layers], ("W", "b", "gamma", "beta"))
         self._tracked = Layout([x.statistics for x in layers], ("mean", "var"))
+        self._set = Layout([x.constants for x in layers], ("knots",))
         self.n_weights = self._trained.total("W")
         self.parameters = aligned_zeros((*lead, self._trained.size), self.dtype)
         self.statistics = np.zeros((*lead, self._tracked.size), self.dtype)
+        self.constants = np.zeros((*lead, self._set.size), self.dtype)
         self.tracks = True
         self.momentum_weight = 0.0
         self._steps: list | None = None
@@ -83,6 +87,7 @@ class Network:
         ):
             parameters[...], statistics[...] = network.parameters, network.statistics
             network.parameters, network.statistics = parameters, statistics
+        stack.constants[...] = [network.constants for network in networks]
         return stack
 
     def initialize(self, rng: np.random.Generator) -> "Network":
@@ -101,8 +106,10 @@ class Network:
         `parameters` may be another vector of their form, such as a gradient.
         """
         arrays = self._trained.views(self.parameters if parameters is None else parameters)
-        for mine, tracked in zip(arrays, self._tracked.views(self.statistics), strict=True):
-            vars(mine).update(vars(tracked))
+        tracked, constants = self._tracked.views(self.statistics), self._set.views(self.constants)
+        for mine, *others in zip(arrays, tracked, constants, strict=True):
+            for other in others:
+                vars(mine).update(vars(other))
         return arrays
 
     @property
@@ -110,6 +117,12 @@ class Network:
         """What all networks of a stack must have: the layers but for dropout, however begun."""
         kept = (layer for layer in self.layers if not isinstance(layer, Dropout))
         return [replace(x, init=INITIALIZERS["zeros"]) if isinstance(x, Dense) else x for x in kept]
+
+    @property
+    def encoding(self) -> PiecewiseLinear | None:
+        """What the inputs go through first, if anything."""
+        first = self.layers[0]
+        return first if isinstance(first, PiecewiseLinear) else None
 
     @property
     def n_units(self) -> int:
@@ -121,6 +134,7 @@ class Network:
         layers = [layer for layer in self.layers if not isinstance(layer, Dropout)]
         network = Network(layers, self.dtype, self.momentum)
         network.restore(self.snapshot())
+        network.constants = self.constants
         return network
 
     def same_shapes(self, other: "Network") -> bool:
@@ -182,14 +196,17 @@ class Network:
     def _lend(self, gradient: np.ndarray, batch_statistics: np.ndarray) -> list:
         """For each layer, the arrays that it works on while training."""
         lent = self._trained.views(self.parameters)
-        for mine, d_mine, batch in zip(
+        for mine, d_mine, batch, constant in zip(
             lent,
             self._trained.views(gradient),
             self._tracked.views(batch_statistics),
+            self._set.views(self.constants),
             strict=True,
         ):
             vars(mine).update({f"d_{name}": d for name, d in vars(d_mine).items()})
-            vars(mine).update(vars(batch), dtype=self.dtype, lead=self.parameters.shape[:-1])
+            vars(mine).update(
+                vars(batch) | vars(constant), dtype=self.dtype, lead=self.parameters.shape[:-1]
+            )
         return lent
 
     def _track(self, batch_statistics: np.ndarray) -> None:
@@ -295,7 +312,10 @@ class Network:
         return max(1, CHUNK_ELEMENTS // max(widths))
 
     def _fold(self, layers: Sequence[Layer]) -> list:
-        """Layers -> (W, b, activation or None) for each dense one, batch norm within."""
+        """Layers -> (W, b, activation or None) for each dense one, batch norm within.
+
+        Encoded inputs are a step in front, (None, None, function of x).
+        """
         steps: list = []
         affine = None  # of a batch norm behind an activation: goes into the next weights
         for layer, a in zip(layers, self.arrays(), strict=False):
@@ -314,6 +334,8 @@ class Network:
                     affine = scale, shift
             elif isinstance(layer, Activate):
                 steps[-1] = *steps[-1][:2], layer.activation.function
+            elif isinstance(layer, PiecewiseLinear):
+                steps.append((None, None, partial(layer.infer, lent=a)))
         return steps
 
     # ----------------------------------------------------------------- keeping
@@ -338,6 +360,9 @@ class Network:
 def _run(steps: list, x) -> np.ndarray:
     """The folded network on rows of the working dtype."""
     for W, b, function in steps:
+        if W is None:
+            x = function(x)
+            continue
         x = x @ W
         x += b
         if function is not None:
@@ -381,6 +406,7 @@ def mlp(
     hidden: Sequence[int],
     n_outputs: int,
     *,
+    encoding: PiecewiseLinear | None = None,
     activations: Sequence[Activation],
     inits: Sequence[Initializer],
     batchnorm: str | None = None,
@@ -397,6 +423,8 @@ def mlp(
     n_inputs, n_outputs : int
     hidden : sequence of int
         Units of each hidden layer.
+    encoding : PiecewiseLinear or None, default=None
+        What the inputs go through first.
     activations : sequence of Activation
         One for each hidden layer.
     inits : sequence of callable
@@ -414,6 +442,9 @@ def mlp(
     network : Network
     """
     layers: list[Layer] = []
+    if encoding:
+        layers.append(encoding)
+        n_inputs = encoding.n_units
 
     def dropout(n_units: int, keep_prob: float) -> None:
         if keep_prob < 1:

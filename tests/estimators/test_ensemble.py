@@ -196,7 +196,7 @@ def test_a_stack_is_cut_so_that_it_stays_in_cache():
 @pytest.mark.parametrize("kind", [NormNetClassifier, NormNetRegressor])
 def test_for_accuracy_sets_parameters_and_no_more(kind):
     model = kind.for_accuracy(random_state=3, n_members=2)
-    given = {"random_state": 3, "n_members": 2, "keep_prob": 1.0}
+    given = {"random_state": 3, "n_members": 2, "keep_prob": 1.0, "input_bins": 6}
     if kind is NormNetClassifier:
         given["label_smoothing"] = 0.0
     assert model.get_params() == kind(**given).get_params()

@@ -302,6 +302,8 @@ def test_predict_with_other_features():
         ({"keep_prob": np.nan}, r"must be .* a float in the range \(0.0, 1.0\] or .* Got nan"),
         ({"input_keep_prob": 0.0}, r"must be a float in the range \(0.0, 1.0\]. Got 0.0"),
         ({"input_keep_prob": (0.5,)}, r"must be a float in the range \(0.0, 1.0\]. Got \(0.5,\)"),
+        ({"input_bins": -1}, r"must be an int in the range \[0, inf\). Got -1"),
+        ({"input_bins": 2.5}, r"must be an int in the range \[0, inf\). Got 2.5"),
         ({"init": "glorot"}, "must be a str among .* or a callable. Got 'glorot' instead"),
         ({"init": 0.1}, "must be a str among .* or a callable. Got 0.1 instead"),
         ({"dtype": "float16"}, "must be a str among .*Got 'float16' instead"),

@@ -93,6 +93,7 @@ OPTIONS = [
     ("keep_prob", 0.7, STOCHASTIC),
     ("keep_prob", (1.0, 0.6), STOCHASTIC),
     ("input_keep_prob", 0.8, STOCHASTIC),
+    ("input_bins", 3, {}),
     ("init", "orthogonal", {}),
     ("dtype", "float32", {}),
     ("n_members", 2, {}),

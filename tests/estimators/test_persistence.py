@@ -31,6 +31,7 @@ KINDS = {
     "adam, dropout": DROPOUT,
     "adam, dropout, after": DROPOUT | {"batchnorm": "after"},
     "adam, no batch norm": {"batchnorm": False},
+    "adam, inputs in bins": DROPOUT | {"input_bins": 4},
     "sgd": {"solver": "sgd"},
     "sgd, dropout": DROPOUT | {"solver": "sgd", "nesterovs_momentum": False},
     "sgd, invscaling": {"solver": "sgd", "learning_rate": "invscaling"},

@@ -124,6 +124,12 @@ EQUAL = {
         X,
         Y,
     ),
+    "inputs in bins": (
+        clone(CLASSIFIER),
+        {"input_bins": [0, 4], "alpha": [0.0, 1.0]},
+        X,
+        Y,
+    ),
     "momentum": (
         clone(CLASSIFIER).set_params(solver="sgd", learning_rate_init=0.1),
         {"momentum": [0.0, 0.5, 0.9], "nesterovs_momentum": [False, True]},

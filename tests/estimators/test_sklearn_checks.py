@@ -26,6 +26,7 @@ SETTINGS = [
     {"activation": "tanh", "init": "xavier_normal"},
     {"keep_prob": 0.8},
     {"n_members": 3},
+    {"input_bins": 4},
 ]
 
 RANDOM_MASKS = "dropout masks differ from row to row, so they cannot agree for repeated rows"

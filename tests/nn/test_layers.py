@@ -9,7 +9,7 @@ from scipy import sparse
 
 from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.initializers import INITIALIZERS
-from sknormnet.nn.layers import Activate, BatchNorm, Dense, Dropout, Layer
+from sknormnet.nn.layers import Activate, BatchNorm, Dense, Dropout, Layer, PiecewiseLinear
 from sknormnet.nn.stack import Dropouts
 
 HE = INITIALIZERS["he_normal"]
@@ -61,8 +61,8 @@ def words(*draws):
 
 
 def test_every_layer_is_tested():
-    of_a_stack = {Dropouts}  # in test_stack
-    assert {type(layer) for layer in LAYERS.values()} == set(Layer.__subclasses__()) - of_a_stack
+    others = {Dropouts, PiecewiseLinear}  # in test_stack; without a way back, at the end
+    assert {type(layer) for layer in LAYERS.values()} == set(Layer.__subclasses__()) - others
 
 
 @pytest.mark.parametrize(
@@ -394,3 +394,38 @@ def test_dropout_of_sparse_rows_keeps_the_same_share():
     assert_allclose(kept.mean(), 0.7, atol=5 * np.sqrt(0.21 / x.nnz))
     assert_allclose(y.data[kept], x.data[kept] / 0.7)
     assert_array_equal(y.indices, x.indices)
+
+
+# ---------------------------------------------------------------------------- encoded inputs
+
+KNOTS = np.array([[0.0, 5], [1, 5], [3, 6]])  # of inputs 2 and 0; the first bin of 0 is a step
+IN_BINS = PiecewiseLinear(3, (2, 0), 2)
+
+
+@DTYPES
+def test_bins_by_hand(dtype):
+    x = np.array([[5, 7, 0.25], [5.5, 7, 2], [9, 7, -1], [4, 7, 4]], dtype)
+    y = IN_BINS.infer(x, SimpleNamespace(knots=KNOTS.astype(dtype)))
+    assert y.dtype == dtype
+    assert_array_equal(y[:, :3], x)
+    by_hand = [[-0.5, -1, -1, -1], [1, 1, 0, 0], [-1, 1, -1, 1], [1, -1, 1, -1]]
+    assert_allclose(y[:, 3:], by_hand, rtol=1e-6)
+    assert_array_equal(IN_BINS.infer(sparse.csr_array(x), SimpleNamespace(knots=KNOTS)), y)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+def test_bins_in_training_are_those_of_prediction(kind):
+    x, _ = rows(3)
+    lent = SimpleNamespace(knots=KNOTS, dtype=np.dtype(float), lead=())
+    y, backward = IN_BINS.bind(N_ROWS, lent)(kind(x), None, None)
+    assert backward is None
+    assert_array_equal(y, IN_BINS.infer(x, lent))
+
+
+@pytest.mark.parametrize("kind", [np.stack, lambda xs: [sparse.csr_array(x) for x in xs]])
+def test_bins_of_a_stack(kind):
+    xs, knots = [rows(3, seed=k)[0] for k in range(2)], np.stack([KNOTS, 2 * KNOTS])
+    lent = SimpleNamespace(knots=knots, dtype=np.dtype(float), lead=(2,))
+    y, _ = IN_BINS.bind(N_ROWS, lent)(kind(xs), None, None)
+    for mine, x, own in zip(y, xs, knots, strict=True):
+        assert_array_equal(mine, IN_BINS.infer(x, SimpleNamespace(knots=own)))

@@ -1,0 +1,179 @@
+"""Inputs in bins: the network that the same encoding, made by hand, would have got."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.preprocessing import scale
+
+from sknormnet import NormNetClassifier, NormNetRegressor
+from sknormnet.inspection import initialized, layer_gradients, layer_statistics
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+N_BINS = 5
+X, Y = load_diabetes(return_X_y=True)  # input 1 has two values only
+X = scale(X)
+X_IRIS, Y_IRIS = load_iris(return_X_y=True)
+SMALL = {"hidden_layer_sizes": (8, 6), "max_iter": 4, "random_state": 0}
+
+
+def knots_of(X, weight=None):
+    """Quantiles: of each input, the smallest value with at least this share of the rows."""
+    weight = np.ones(len(X)) if weight is None else weight
+    found = []
+    for x in X.T:
+        order = np.argsort(x, kind="stable")
+        shares = np.cumsum(weight[order]) / weight.sum()
+        shares[-1] = 1
+        places = [np.argmax(shares >= k / N_BINS) for k in range(N_BINS + 1)]
+        found.append(x[order][places])
+    return np.array(found).T
+
+
+def encoded(X, knots, inputs):
+    """The inputs, and for each bin a ramp of each of `inputs`."""
+    ramps = [X]
+    for low, high in pairwise(knots):
+        for k in inputs:
+            width = high[k] - low[k]
+            share = (X[:, k] - low[k]) / width if width else X[:, k] > low[k]
+            ramps.append(2 * np.clip(share, 0, 1)[:, None] - 1)
+    return np.hstack(ramps)
+
+
+def inputs_of(X):
+    return [k for k, x in enumerate(X.T) if len(set(x)) > N_BINS]
+
+
+KINDS = {
+    "default": {},
+    "ensemble": {"n_members": 3},
+    "early stopping": {"early_stopping": True},
+    "no batch norm": {"batchnorm": False},
+    "input dropout": {"input_keep_prob": 0.8},
+    "lbfgs": {"solver": "lbfgs", "keep_prob": 1.0},
+    "linear": {"hidden_layer_sizes": ()},
+}
+
+
+@pytest.mark.parametrize("parameters", KINDS.values(), ids=list(KINDS))
+def test_the_network_is_that_of_inputs_encoded_by_hand(parameters):
+    model = NormNetRegressor(**SMALL | parameters, input_bins=N_BINS).fit(X, Y)
+    by_hand = encoded(X, knots_of(X), inputs_of(X))
+    plain = NormNetRegressor(**SMALL | parameters).fit(by_hand, Y)
+    assert by_hand.shape[1] == 10 + 9 * N_BINS
+    for mine, theirs in zip(model.coefs_, plain.coefs_, strict=True):
+        assert_allclose(mine, theirs, rtol=1e-9, atol=1e-11)
+    assert_allclose(model.predict(X), plain.predict(by_hand), rtol=1e-9)
+    assert model.n_features_in_ == 10
+
+
+def test_all_that_looks_at_rows_encodes_them():
+    model = NormNetRegressor(**SMALL, input_bins=N_BINS).fit(X, Y)
+    by_hand = encoded(X, knots_of(X), inputs_of(X))
+    plain = NormNetRegressor(**SMALL).fit(by_hand, Y)
+    assert_allclose(model.hidden_activations(X, 0), plain.hidden_activations(by_hand, 0), atol=1e-9)
+    drawn = [m.predict_samples(x, 3, random_state=0) for m, x in ((model, X), (plain, by_hand))]
+    assert_allclose(*drawn, rtol=1e-9)
+    for mine, theirs in zip(
+        [*layer_statistics(model, X), *layer_gradients(model, X, Y)],
+        [*layer_statistics(plain, by_hand), *layer_gradients(plain, by_hand, Y)],
+        strict=True,
+    ):
+        name = "std" if hasattr(mine, "std") else "gradient_norm"
+        assert getattr(mine, name) == pytest.approx(getattr(theirs, name), rel=1e-6)
+    assert_allclose(
+        initialized(model, X, Y).predict(X), initialized(plain, by_hand, Y).predict(by_hand)
+    )
+
+
+def test_weights_weigh_the_quantiles():
+    weight = np.arange(len(Y)) % 4 * 1.0
+    model = NormNetRegressor(**SMALL, input_bins=N_BINS).fit(X, Y, weight)
+    repeated = X.repeat(weight.astype(int), axis=0)
+    knots = model._runs[0].network.constants.reshape(N_BINS + 1, -1)
+    assert_allclose(knots, knots_of(repeated)[:, inputs_of(X)])
+    plain = NormNetRegressor(**SMALL).fit(encoded(X, knots_of(repeated), inputs_of(X)), Y, weight)
+    assert_allclose(model.coefs_[0], plain.coefs_[0], rtol=1e-9, atol=1e-11)
+
+
+def test_rows_of_negative_weight_have_no_part_in_the_quantiles():
+    weight = np.where(np.arange(len(Y)) % 5, 1.0, -0.1)
+    model = NormNetRegressor(**SMALL, input_bins=N_BINS, batchnorm=False).fit(X, Y, weight)
+    knots = model._runs[0].network.constants.reshape(N_BINS + 1, -1)
+    assert_allclose(knots, knots_of(X[weight > 0])[:, inputs_of(X)])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_other_dtypes(dtype):
+    data = (X_IRIS * 10).astype(dtype)
+    model = NormNetClassifier(**SMALL, input_bins=N_BINS).fit(data, Y_IRIS)
+    by_hand = encoded(data.astype(float), knots_of(data.astype(float)), inputs_of(data))
+    kind = np.float32 if dtype == np.float32 else np.float64
+    plain = NormNetClassifier(**SMALL).fit(by_hand.astype(kind), Y_IRIS)
+    assert model.coefs_[0].dtype == kind
+    assert_allclose(model.predict_proba(data), plain.predict_proba(by_hand), atol=1e-4)
+
+
+def test_repeated_quantiles_are_steps():
+    x = np.r_[np.zeros(60), np.linspace(1, 2, 40)][:, None]
+    y = (x[:, 0] > 0.5) * 1.0
+    model = NormNetRegressor(**SMALL, input_bins=N_BINS).fit(x, y)
+    network = model._runs[0].network
+    assert network.constants.tolist() == [0, 0, 0, 0, x[79, 0], 2]
+    plain = NormNetRegressor(**SMALL).fit(encoded(x, knots_of(x), [0]), y)
+    assert_allclose(model.coefs_[0], plain.coefs_[0], rtol=1e-9)
+
+
+def test_training_goes_on_with_the_first_quantiles():
+    model = NormNetRegressor(**SMALL, input_bins=N_BINS)
+    model.partial_fit(X[:100], Y[:100]).partial_fit(X[100:] * 3, Y[100:])
+    knots = model._runs[0].network.constants.reshape(N_BINS + 1, -1)
+    assert_allclose(knots, knots_of(X[:100])[:, inputs_of(X[:100])])
+    warm = NormNetRegressor(**SMALL, input_bins=N_BINS, warm_start=True).fit(X, Y).fit(X, Y)
+    by_hand = encoded(X, knots_of(X), inputs_of(X))
+    plain = NormNetRegressor(**SMALL, warm_start=True).fit(by_hand, Y).fit(by_hand, Y)
+    assert_allclose(warm.predict(X), plain.predict(by_hand), rtol=1e-9)
+
+
+def test_nothing_to_encode():
+    few = np.round(X)[:, :3] % 2
+    for data in (few, sparse.csr_array(X)):
+        model = NormNetRegressor(**SMALL, input_bins=N_BINS).fit(data, Y)
+        plain = NormNetRegressor(**SMALL).fit(data, Y)
+        assert_array_equal(model.predict(data), plain.predict(data))
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_sparse_rows_after_dense_ones(n_members):
+    model = NormNetRegressor(**SMALL, input_bins=N_BINS, n_members=n_members).fit(X, Y)
+    data = sparse.csr_array(X)
+    assert_allclose(model.predict(data), model.predict(X), rtol=1e-12)
+    other = clone(model).fit(X, Y)
+    assert_allclose(
+        other.partial_fit(data, Y).predict(X), model.partial_fit(X, Y).predict(X), rtol=1e-6
+    )
+
+
+def test_rows_taken_for_quantiles_are_bounded(monkeypatch):
+    monkeypatch.setattr("sknormnet.estimators._architecture.KNOT_ROWS", 50)
+    model = NormNetRegressor(**SMALL, input_bins=N_BINS).fit(X, Y)
+    rows = np.linspace(0, len(X) - 1, 50).astype(int)
+    knots = model._runs[0].network.constants.reshape(N_BINS + 1, -1)
+    assert_allclose(knots, knots_of(X[rows])[:, inputs_of(X[rows])])
+
+
+def test_bins_help_where_the_target_bends():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (600, 1))
+    y = np.sin(20 * x[:, 0]) + rng.normal(0, 0.1, 600)
+    scores = []
+    for n_bins in (0, 12):
+        model = NormNetRegressor(hidden_layer_sizes=(32,), input_bins=n_bins, random_state=0)
+        scores.append(model.fit(x[:400], y[:400]).score(x[400:], y[400:]))
+    assert scores[1] > scores[0] + 0.2
