@@ -29,6 +29,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "backreferences_dir": "generated/examples",  # which the class template shows
     "doc_module": "sknormnet",
+    "within_subsection_order": "FileNameSortKey",
     "filename_pattern": r"\.py$",  # those that draw nothing are run as well
     "abort_on_example_error": True,
     "download_all_examples": False,
