@@ -84,11 +84,11 @@ def encode_inputs(data: Rows, n_bins: int) -> tuple[PiecewiseLinear | None, Any]
         return None, ()
     rows = np.linspace(0, len(data) - 1, min(len(data), KNOT_ROWS)).astype(int)
     rows = rows if data.numbers is None else data.numbers[rows]
-    X = data.X[rows]
+    weight = np.ones(len(rows)) if data.weight is None else data.weight[rows]
+    X, weight = data.X[rows[weight > 0]], weight[weight > 0]
     encoded = tuple(k for k, x in enumerate(X.T) if len(np.unique(x)) > n_bins)
     if not encoded:
         return None, ()
-    weight = np.ones(len(rows)) if data.weight is None else np.maximum(data.weight[rows], 0)
     knots = np.quantile(
         X[:, encoded],
         np.arange(n_bins + 1) / n_bins,
