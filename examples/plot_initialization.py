@@ -18,6 +18,7 @@ these two. Batch norm, which brings each layer back to one scale, makes the choi
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.preprocessing import scale
 
@@ -58,9 +59,7 @@ NET = NormNetClassifier(
 
 def net(activation, init, batchnorm=False):
     """A network of ten hidden layers, unfitted."""
-    return NormNetClassifier(
-        **NET.get_params() | {"activation": activation, "init": INITS[init], "batchnorm": batchnorm}
-    )
+    return clone(NET).set_params(activation=activation, init=INITS[init], batchnorm=batchnorm)
 
 
 # %%

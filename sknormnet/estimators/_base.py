@@ -416,8 +416,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
                     " hidden_layer_sizes, batchnorm and number of outputs. The layers were"
                     f" {before} and would be {network}."
                 )
-            network.restore(run.network.snapshot())
-            network.constants = run.network.constants
+            network.take_over(run.network)
             run.network = network
         return runs
 
@@ -496,14 +495,8 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             If there is no such layer.
         """
         X = self._validate_inputs(X)
-        n_hidden = len(self.coefs_) - 1
-        if not (isinstance(layer, Integral) and -n_hidden <= int(layer) < n_hidden):
-            raise ValueError(
-                f"layer must be an int in the range [{-n_hidden}, {n_hidden}): there are"
-                f" {n_hidden} hidden layers. Got {layer!r} instead."
-            )
-        found = [run.network.hidden(X, int(layer) % n_hidden) for run in self._runs]
-        return _of_members(found)
+        number = hidden_number(layer, len(self.coefs_) - 1)
+        return _of_members([run.network.hidden(X, number) for run in self._runs])
 
     def _validate_inputs(self, X):
         check_is_fitted(self)
@@ -583,6 +576,16 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def hidden_number(layer, n_hidden: int) -> int:
+    """The number, from 0, of a hidden layer that may be counted from the end."""
+    if not (isinstance(layer, Integral) and -n_hidden <= int(layer) < n_hidden):
+        raise ValueError(
+            f"layer must be an int in the range [{-n_hidden}, {n_hidden}): there are"
+            f" {n_hidden} hidden layers. Got {layer!r} instead."
+        )
+    return int(layer) % n_hidden
 
 
 def _rows_with_a_say(weight: np.ndarray | None) -> np.ndarray | None:

@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sknormnet.estimators._base import BaseNormNet
+from sknormnet.estimators.search import last_step
 from sknormnet.nn.activations import Activation
 from sknormnet.nn.layers import Activate, BatchNorm, Dense, Layer
 from sknormnet.nn.network import Network
@@ -210,13 +211,13 @@ def training_history(estimator) -> TrainingHistory:
     >>> history.loss.shape, history.best_epoch
     ((10,), 10)
     """
-    network = last_step(estimator)
-    check_is_fitted(network)
-    columns = {name: np.array(values) for name, values in network.history_.items()}
-    scores = columns["validation_score"]
+    net = net_of(estimator)
+    check_is_fitted(net)
+    history = {name: np.array(values) for name, values in net.history_.items()}
+    scores = history["validation_score"]
     validated = bool(np.isfinite(scores).any())
-    best = int(np.nanargmax(scores)) + 1 if validated else len(columns["loss"])
-    return TrainingHistory(type(network).__name__, **columns, best_epoch=best)
+    best = int(np.nanargmax(scores)) + 1 if validated else len(history["loss"])
+    return TrainingHistory(type(net).__name__, **history, best_epoch=best)
 
 
 def layer_statistics(
@@ -320,9 +321,9 @@ def layer_gradients(estimator, X, y, *, sample_weight=None, member: int = 0) -> 
         One for each layer, the last one the output.
     """
     network = network_of(estimator, member).without_dropout()
-    X, last = _inputs(estimator, X), last_step(estimator)
-    rows, loss, _ = last._encode(X, y, sample_weight, going_on=True, incremental=True)
-    evaluate, gradient = objective(network, loss, alpha=float(last.alpha) or None)
+    X, net = _inputs(estimator, X), net_of(estimator)
+    rows, loss, _ = net._encode(X, y, sample_weight, going_on=True, incremental=True)
+    evaluate, gradient = objective(network, loss, alpha=float(net.alpha) or None)
     evaluate(rows.samples(network.dtype).whole(), None)
     slopes = (a.W for a in network.arrays(gradient) if hasattr(a, "W"))
     return [
@@ -387,13 +388,13 @@ def search_table(search, x: str, y: str, *, metric: str = "score") -> SearchTabl
         If the search has no such parameter or metric.
     """
     results = search if isinstance(search, Mapping) else search.cv_results_
-    columns, rows = (_parameter(results, name) for name in (x, y))
+    across, down = (_parameter(results, name) for name in (x, y))
     means = _result(results, f"mean_test_{metric}")
     stds = _result(results, f"std_test_{metric}")
-    x_values, y_values = _distinct(columns), _distinct(rows)
+    x_values, y_values = _distinct(across), _distinct(down)
     mean, std = np.full((2, len(y_values), len(x_values)), np.nan)
     for candidate in np.argsort(means):  # the best come last, but for those that failed
-        at = _index(y_values, rows[candidate]), _index(x_values, columns[candidate])
+        at = _index(y_values, down[candidate]), _index(x_values, across[candidate])
         if np.isfinite(means[candidate]) and None not in at:
             mean[at], std[at] = means[candidate], stds[candidate]
     return SearchTable(x, y, x_values, y_values, metric, mean, std)
@@ -431,7 +432,7 @@ def initialized(estimator, X, y) -> Any:
             X = estimator[:-1].fit_transform(X, y)
         estimator.steps[-1] = estimator.steps[-1][0], initialized(estimator[-1], X, y)
         return estimator
-    return estimator._finish(last_step(estimator)._prepare_fit(X, y))
+    return estimator._finish(net_of(estimator)._prepare_fit(X, y))
 
 
 def columns(records: Sequence[Any]) -> dict[str, list]:
@@ -467,21 +468,22 @@ def weights_of(network: Network) -> list[np.ndarray]:
     return [a.W for a in network.arrays() if hasattr(a, "W")]
 
 
-def last_step(estimator) -> BaseNormNet:
+def net_of(estimator) -> BaseNormNet:
     """The network's estimator: the one given, or the one that its pipeline ends in."""
-    network = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    if not isinstance(network, BaseNormNet):
+    net = last_step(estimator)
+    if not isinstance(net, BaseNormNet):
         raise TypeError(
             "estimator must be a NormNetClassifier, a NormNetRegressor or a Pipeline that ends in"
             f" one. Got {estimator!r} instead."
         )
-    return network
+    return net
 
 
 def network_of(estimator, member: int) -> Network:
     """One of the networks that an estimator has been fitted with."""
-    check_is_fitted(last_step(estimator))
-    runs = last_step(estimator)._runs
+    net = net_of(estimator)
+    check_is_fitted(net)
+    runs = net._runs
     if not 0 <= member < len(runs):
         raise ValueError(
             f"member must be an int in the range [0, {len(runs)}). Got {member!r} instead."
@@ -500,7 +502,7 @@ def _stages(
 ) -> Iterator[tuple[int, Layer, Any, np.ndarray, np.ndarray]]:
     """Number of the hidden layer, what is done, its arrays, before and after, step by step."""
     network = network_of(estimator, member)
-    x = last_step(estimator)._validate_inputs(_inputs(estimator, X))
+    x = net_of(estimator)._validate_inputs(_inputs(estimator, X))
     x = x.astype(network.dtype, copy=False)
     n_hidden, number = len(weights_of(network)) - 1, -1
     for layer, lent in zip(network.layers, network.arrays(), strict=True):
@@ -544,9 +546,12 @@ def _steepest(activation: Activation) -> float:
 
 
 def _distance(before: LayerStatistics, now: LayerStatistics) -> float:
-    spread = _norm(before.unit_stds)
-    moved = _norm(now.unit_means - before.unit_means)
-    return moved / spread if spread else np.nan
+    return relative_norm(now.unit_means - before.unit_means, before.unit_stds)
+
+
+def relative_norm(array: np.ndarray, base: np.ndarray) -> float:
+    """The norm of an array divided by that of another; NaN where that is 0."""
+    return _norm(array) / _norm(base) if base.any() else np.nan
 
 
 def _norm(array: np.ndarray) -> float:

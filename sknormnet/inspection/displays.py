@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import clone
 
+from sknormnet.estimators._base import hidden_number
 from sknormnet.estimators._sklearn import check_matplotlib_support
 from sknormnet.inspection.diagnostics import (
     BatchNormStatistics,
@@ -442,14 +443,8 @@ class LayerShiftDisplay(Display):
 
     def plot(self, ax=None) -> Self:
         """Draw on the axes given, or on new ones."""
-        layers = sorted({x.layer for x in self.statistics})
-        if not -len(layers) <= self.layer < len(layers):
-            raise ValueError(
-                f"layer must be an int in the range [{-len(layers)}, {len(layers)}): there are"
-                f" {len(layers)} hidden layers. Got {self.layer!r} instead."
-            )
+        layer = hidden_number(self.layer, len({x.layer for x in self.statistics}))
         (ax,) = self._draw_on(ax, 1)
-        layer = layers[self.layer]
         outputs = {x.epoch: x.quantiles for x in self.statistics if x.layer == layer}
         low, first, median, third, high = np.array(list(outputs.values())).T
         epochs = list(outputs)
@@ -519,7 +514,7 @@ class SearchResultsDisplay(Display):
         (ax,) = self._draw_on(ax, 1)
         table = self.table
         image = ax.imshow(table.mean, cmap=cmap, aspect="auto")
-        middle = np.nanmean([np.nanmin(table.mean), np.nanmax(table.mean)])
+        middle = (np.nanmin(table.mean) + np.nanmax(table.mean)) / 2
         for row, column in np.argwhere(np.isfinite(table.mean)):
             mean, std = table.mean[row, column], table.std[row, column]
             color = "white" if mean < middle else "black"

@@ -9,10 +9,11 @@ from sknormnet.estimators._sklearn import add_callback, safe_indexing
 from sknormnet.inspection.diagnostics import (
     LayerGradient,
     LayerStatistics,
-    last_step,
     layer_gradients,
     layer_statistics,
+    net_of,
     network_of,
+    relative_norm,
     weights_of,
 )
 
@@ -74,7 +75,7 @@ class TrainingRecorder:
         estimator : object
             The same one.
         """
-        add_callback(last_step(estimator), self)
+        add_callback(net_of(estimator), self)
         return estimator
 
     def setup(self, estimator, context) -> None:
@@ -107,12 +108,12 @@ class TrainingRecorder:
         epoch, member = self._epoch, self.member
         statistics = layer_statistics(estimator, X, training=True, member=member)
         self.layer_statistics_ += [replace(x, epoch=epoch) for x in statistics]
-        weights = [W.copy() for W in weights_of(network_of(estimator, member))]
-        for x in layer_gradients(estimator, X, y, member=member):
-            ratio = np.nan
-            if self._weights:
-                before = self._weights[x.layer]
-                moved = float(np.linalg.norm(weights[x.layer] - before))
-                ratio = moved / float(np.linalg.norm(before)) if before.any() else np.nan
+        weights = weights_of(network_of(estimator, member))  # a copy's, made for this epoch
+        ratios = [np.nan] * len(weights)
+        if self._weights:
+            pairs = zip(weights, self._weights, strict=True)
+            ratios = [relative_norm(W - before, before) for W, before in pairs]
+        gradients = layer_gradients(estimator, X, y, member=member)
+        for x, ratio in zip(gradients, ratios, strict=True):
             self.gradients_.append(replace(x, update_ratio=ratio, epoch=epoch))
         self._weights = weights

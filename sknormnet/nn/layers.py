@@ -104,7 +104,7 @@ class PiecewiseLinear(Layer):
         return {"knots": (self.n_bins + 1, len(self.encoded))}
 
     def infer(self, x, lent):
-        x = x if isinstance(x, np.ndarray) else x.toarray()
+        x = _dense(x)
         y = np.empty((len(x), self.n_units), x.dtype)
         return self._encode(x, y, *self._bins(lent.knots))
 
@@ -113,11 +113,7 @@ class PiecewiseLinear(Layer):
         lower, slope = self._bins(lent.knots)
 
         def forward(x, share, rng):
-            if isinstance(x, list):
-                x = np.stack([one.toarray() for one in x])
-            elif not isinstance(x, np.ndarray):
-                x = x.toarray()
-            return self._encode(x, y, lower, slope), None
+            return self._encode(_dense(x), y, lower, slope), None
 
         return forward
 
@@ -420,3 +416,10 @@ def _transposed(x):
     if isinstance(x, np.ndarray):
         return x.mT
     return [one.T for one in x] if isinstance(x, list) else x.T
+
+
+def _dense(x) -> np.ndarray:
+    """A dense or a sparse `x`, or a list of sparse ones, as an array."""
+    if isinstance(x, list):
+        return np.stack([one.toarray() for one in x])
+    return x if isinstance(x, np.ndarray) else x.toarray()

@@ -107,9 +107,8 @@ class Network:
         """
         arrays = self._trained.views(self.parameters if parameters is None else parameters)
         tracked, constants = self._tracked.views(self.statistics), self._set.views(self.constants)
-        for mine, *others in zip(arrays, tracked, constants, strict=True):
-            for other in others:
-                vars(mine).update(vars(other))
+        for mine, statistics, constant in zip(arrays, tracked, constants, strict=True):
+            vars(mine).update(vars(statistics) | vars(constant))
         return arrays
 
     @property
@@ -133,8 +132,7 @@ class Network:
         """A copy that keeps all units while it trains."""
         layers = [layer for layer in self.layers if not isinstance(layer, Dropout)]
         network = Network(layers, self.dtype, self.momentum)
-        network.restore(self.snapshot())
-        network.constants = self.constants
+        network.take_over(self)
         return network
 
     def same_shapes(self, other: "Network") -> bool:
@@ -348,6 +346,11 @@ class Network:
         """Go back to a snapshot."""
         self._steps = None
         self.parameters[...], self.statistics[...], self.momentum_weight = snapshot
+
+    def take_over(self, other: "Network") -> None:
+        """Go on from where a network of the same shapes stands."""
+        self.restore(other.snapshot())
+        self.constants = other.constants
 
     def __getstate__(self):
         return vars(self) | {"_steps": None}  # derived, and views of the parameters in part
