@@ -10,7 +10,8 @@ from scipy.special import expit, log_expit, log_softmax, ndtr, softmax, xlogy
 
 from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.initializers import INITIALIZERS
-from sknormnet.nn.network import Network, mlp
+from sknormnet.nn.mlp import mlp
+from sknormnet.nn.network import Network
 from sknormnet.training.batches import Batch
 
 SELU = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717

@@ -11,7 +11,8 @@ from sknormnet.estimators._validation import Rows
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.layers import PiecewiseLinear
-from sknormnet.nn.network import Network, mlp
+from sknormnet.nn.mlp import mlp
+from sknormnet.nn.network import Network
 
 FEW_ROWS = 100  # below, keep_prob="auto" drops none
 KNOT_ROWS = 10_000  # are enough for quantiles

@@ -35,7 +35,7 @@ from sknormnet.estimators._training import Job, is_stochastic
 from sknormnet.estimators._validation import Rows, Validation, own_rows, split_rows, stops_early
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
-from sknormnet.nn.layers import Dense, Dropout
+from sknormnet.nn.layers import PiecewiseLinear
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
 from sknormnet.training.batches import row_numbers
@@ -296,7 +296,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         if not going_on:
             raw = loss.baseline(training.y, training.weight, n_outputs)
             for run in runs:
-                run.network.start_at(raw)
+                run.network.set_output_bias(raw)
         self._report(jobs)
         return jobs
 
@@ -315,7 +315,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             network = job.run.network
             if not job.incremental:
                 chunks = partial(job.training.chunks, network.chunk_rows)
-                network.settle(chunks, len(job.training))
+                network.recompute_statistics(chunks, len(job.training))
             if not network.is_finite():
                 raise ValueError(
                     "Solver produced non-finite parameter weights. The input data may"
@@ -405,7 +405,8 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
                 "Training can go on (partial_fit, warm_start=True) only with the same n_members."
                 f" It was {len(runs)} and would be {self.n_members}."
             )
-        encoding = before.encoding
+        first = before.layers[0]
+        encoding = first if isinstance(first, PiecewiseLinear) else None
         for run in runs:
             network = build_network(
                 self, data.X.shape[1], n_outputs, before.dtype, n_rows=n_rows, encoding=encoding
@@ -416,7 +417,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
                     " hidden_layer_sizes, batchnorm and number of outputs. The layers were"
                     f" {before} and would be {network}."
                 )
-            network.take_over(run.network)
+            network.copy_state_from(run.network)
             run.network = network
         return runs
 
@@ -425,7 +426,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         job, validated = jobs[0], jobs[0].validated
         history = mean_history([job.history for job in jobs])
         for run in (job.run for job in jobs):
-            run.network.freeze()
+            run.network.fold()
         self._predict_with([job.run for job in jobs], job.loss)
         best = float(np.mean([job.run.patience.best for job in jobs]))
         if not job.going_on:
@@ -514,7 +515,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             raise ValueError(
                 f"n_samples must be an int in the range [1, inf). Got {n_samples!r} instead."
             )
-        if not any(isinstance(layer, Dropout) for layer in self._runs[0].network.layers):
+        if not self._runs[0].network.is_noisy:
             raise ValueError(
                 "Samples are drawn by dropout, which this network was fitted without."
                 " Fit with keep_prob < 1."
@@ -602,11 +603,11 @@ def _rows_with_a_say(weight: np.ndarray | None) -> np.ndarray | None:
 
 
 def _named(name: str, network: Network) -> Iterator[np.ndarray]:
-    """Views of a network's arrays of one name, layer by layer; a bias that is not is 0."""
-    for layer, arrays in zip(network.layers, network.arrays(), strict=True):
+    """Views of a network's arrays of one name, layer by layer; missing biases are zeros."""
+    for arrays in network.arrays():
         array = getattr(arrays, name, None)
-        if name == "b" and isinstance(layer, Dense) and not layer.bias:
-            array = np.zeros(layer.fan_out, network.dtype)
+        if name == "b" and array is None and hasattr(arrays, "W"):
+            array = np.zeros(arrays.W.shape[-1], network.dtype)
         if array is not None:
             yield array if name == "W" else array.reshape(-1)
 

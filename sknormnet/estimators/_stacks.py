@@ -77,7 +77,7 @@ def _kind(progress: Progress) -> tuple:
         optimizer = replace(optimizer, **{optimizer.of_member: None})
     data = len(job.training), job.training.is_sparse
     return (
-        network.form, network.dtype, network.momentum, network.tracks, job.loss, optimizer,
+        network.stacking_key(), job.loss, optimizer,
         progress.batching, data, run.samples,
     )  # fmt: skip
 
@@ -86,7 +86,7 @@ def _cut(members: list[Progress], n_threads: int) -> list[list[Progress]]:
     """A group in parts that stay in cache, and that keep all threads busy."""
     progress = members[0]
     network, n_rows = progress.job.run.network, progress.batching["batch_size"]
-    numbers = 4 * network.parameters.size + 3 * n_rows * network.n_units
+    numbers = 4 * network.parameters.size + 3 * n_rows * sum(map(sum, network.weight_shapes))
     most = CACHE // (numbers * network.dtype.itemsize)
     if most < FEWEST:
         return [[member] for member in members]

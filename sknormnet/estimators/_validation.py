@@ -121,7 +121,7 @@ class Validation:
 
     def __call__(self, network: Network) -> tuple[float, float]:
         """Return score and loss; NaN if the network has no numbers to predict."""
-        network.freeze()
+        network.fold()
         chunks = self._samples.chunks(network.chunk_rows)
         raw = np.concatenate([network.predict(x) for x, _ in chunks])
         if not np.isfinite(raw).all():

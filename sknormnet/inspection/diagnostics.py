@@ -17,11 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 from sknormnet.estimators._base import BaseNormNet
 from sknormnet.estimators.search import last_step
 from sknormnet.nn.activations import Activation
-from sknormnet.nn.layers import Activate, BatchNorm, Dense, Layer
+from sknormnet.nn.layers import ActivationLayer, BatchNorm, Layer
 from sknormnet.nn.network import Network
 from sknormnet.training.loop import objective
 
-STAGES = {Dense: "linear", Activate: "activation", BatchNorm: "batchnorm"}
 LEVELS = 5, 25, 50, 75, 95  # percentiles
 FLAT = 0.05  # of an activation's largest slope: below, a unit is saturated
 
@@ -320,7 +319,7 @@ def layer_gradients(estimator, X, y, *, sample_weight=None, member: int = 0) -> 
     gradients : list of LayerGradient
         One for each layer, the last one the output.
     """
-    network = network_of(estimator, member).without_dropout()
+    network = network_of(estimator, member).without_noise()
     X, net = _inputs(estimator, X), net_of(estimator)
     rows, loss, _ = net._encode(X, y, sample_weight, going_on=True, incremental=True)
     evaluate, gradient = objective(network, loss, alpha=float(net.alpha) or None)
@@ -506,28 +505,28 @@ def _stages(
     x = x.astype(network.dtype, copy=False)
     n_hidden, number = len(weights_of(network)) - 1, -1
     for layer, lent in zip(network.layers, network.arrays(), strict=True):
-        if type(layer) not in STAGES:
-            x = layer.infer(x, lent)
+        if layer.stage is None:
+            x = layer.forward_inference(x, lent)
             continue
-        number += isinstance(layer, Dense)
+        number += bool(layer.weight_names)
         if number == n_hidden:
             return
         if training and isinstance(layer, BatchNorm):
             lent.mean, lent.var = x.mean(axis=0, keepdims=True), x.var(axis=0, keepdims=True)
-        y = layer.infer(x, lent)
+        y = layer.forward_inference(x, lent)
         yield number, layer, lent, x, y
         x = y
 
 
 def _statistics(number: int, layer: Layer, x: np.ndarray, y: np.ndarray) -> LayerStatistics:
     dead = saturated = np.nan
-    if isinstance(layer, Activate):
+    if isinstance(layer, ActivationLayer):
         slopes = np.abs(layer.activation.derivative(x, y, np.empty_like(x))).mean(axis=0)
         dead = float(np.mean(slopes == 0))
         saturated = float(np.mean(slopes < FLAT * _steepest(layer.activation)))
     return LayerStatistics(
         layer=number,
-        stage=STAGES[type(layer)],
+        stage=layer.stage or "",
         mean=float(y.mean(dtype=np.float64)),
         std=float(y.std(dtype=np.float64)),
         quantiles=np.percentile(y, LEVELS),

@@ -1,6 +1,6 @@
 """Many named arrays in one flat vector; knows nothing of what they mean."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,7 +19,7 @@ class Layout:
     ----------
     shapes : sequence of mapping of str to tuple of int
         For each layer, the shapes of its arrays; keys are among `names`.
-    names : sequence of str
+    names : iterable of str
         The order of the names in the vector.
 
     Attributes
@@ -28,7 +28,7 @@ class Layout:
         Length of the vector.
     """
 
-    def __init__(self, shapes: Sequence[Shapes], names: Sequence[str]):
+    def __init__(self, shapes: Sequence[Shapes], names: Iterable[str]):
         self.shapes = [dict(layer) for layer in shapes]
         self._spans: list[dict[str, slice]] = [{} for _ in shapes]
         self.size = 0

@@ -1,57 +1,33 @@
-"""What a stack of networks, trained as one, has other layers for than a network."""
+"""Several networks side by side, layer by layer, as one stack."""
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from sknormnet.nn.layers import Dropout, Layer, masking
+from sknormnet.nn.layers.layer import Layer
 
 
-@dataclass(frozen=True)
-class Dropouts(Layer):
-    """The dropout layers that the networks of a stack have at one place.
+def stacked_layers(networks: Sequence[Sequence[Layer]]) -> list[Layer]:
+    """Return the layers of a stack of networks.
+
+    Where a network has a layer that may differ within a stack, such as dropout, the layers of
+    that class are joined, with None for a network that has none there. All other layers are
+    the same in each network.
 
     Parameters
     ----------
-    members : tuple of Dropout or None
-        None for a network that has none there.
+    networks : sequence of sequence of Layer
+        The layers of each network.
     """
-
-    members: tuple[Dropout | None, ...]
-
-    def infer(self, x, lent):
-        return x
-
-    def bind(self, n_rows, lent, *, input_gradient=True):
-        n_units = next(layer.n_units for layer in self.members if layer)
-        scales = [1 / layer.keep_prob if layer else 1.0 for layer in self.members]
-        scale = np.array(scales, lent.dtype).reshape(-1, 1, 1)
-        kept = np.ones((*lent.lead, n_rows, n_units), bool)
-        return masking(kept, scale, draw=self._draw, thin=self._thin)
-
-    def _draw(self, rngs, kept: np.ndarray) -> None:
-        for layer, rng, mine in zip(self.members, rngs, kept, strict=True):
-            if layer:
-                layer.draw(rng, mine)
-
-    def _thin(self, x: list, rngs) -> list:
-        members = zip(self.members, x, rngs, strict=True)
-        return [layer.thin(one, rng) if layer else one for layer, one, rng in members]
-
-
-def lined_up(rows: Sequence[Sequence[Layer]]) -> list[Layer]:
-    """The layers of networks side by side; where some have a dropout, `Dropouts`."""
-    layers: list[Layer] = []
-    queues: list[deque[Any]] = [deque(row) for row in rows]
-    while queues[0]:
-        drop = [isinstance(queue[0], Dropout) for queue in queues]
-        if any(drop):
-            members = (q.popleft() if d else None for q, d in zip(queues, drop, strict=True))
-            layers.append(Dropouts(tuple(members)))
+    stacked: list[Layer] = []
+    remaining = [deque(layers) for layers in networks]
+    while remaining[0]:
+        differing = next((x[0] for x in remaining if x[0].differs_in_stack), None)
+        if differing is None:
+            layer, *_ = [layers.popleft() for layers in remaining]
         else:
-            first, *_ = [queue.popleft() for queue in queues]
-            layers.append(first)
-    return layers
+            kind = type(differing)
+            layer = kind.stacked(
+                [layers.popleft() if type(layers[0]) is kind else None for layers in remaining]
+            )
+        stacked.append(layer)
+    return stacked

@@ -104,7 +104,7 @@ def objective(
         X, y, total, weight, share = batch
         n_rows = share.shape[-1]
         if n_rows not in forwards:
-            forwards[n_rows] = network.bind(n_rows, gradient)
+            forwards[n_rows] = network.build_forward(n_rows, gradient)
         raw, backward = forwards[n_rows](X, share, rng)
         value = (_values if is_stack else loss.value_and_gradient)(y, raw, weight)
         backward(raw)

@@ -11,9 +11,10 @@ from scipy import sparse
 
 from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.initializers import INITIALIZERS
-from sknormnet.nn.layers import Activate, BatchNorm, Dense, Dropout
+from sknormnet.nn.layers import ActivationLayer, BatchNorm, Dense, Dropout
 from sknormnet.nn.losses import LOSSES, BinaryLogLoss, MulticlassLogLoss
-from sknormnet.nn.network import Network, mlp
+from sknormnet.nn.mlp import mlp
+from sknormnet.nn.network import Network
 from sknormnet.training.batches import Samples
 from sknormnet.training.loop import objective
 
@@ -49,7 +50,7 @@ def masks(network, X, seed):
             if sparse.issparse(X) and len(found) == 1:
                 ones = X.copy()
                 ones.data[:] = 1
-            mask, _ = layer.bind(X.shape[0], arrays)(ones, None, rng)
+            mask, _ = layer.build_forward(X.shape[0], arrays)(ones, None, rng)
             found[-1] = mask.toarray() if sparse.issparse(mask) else mask.astype(float)
     return found[:-1]
 
@@ -124,7 +125,7 @@ def test_training_step_follows_the_plain_formulas(case, batchnorm, kind, dtype):
         alpha=case.alpha,
     )
 
-    forward = network.bind(12, np.empty_like(network.parameters))
+    forward = network.build_forward(12, np.empty_like(network.parameters))
     found_raw, _ = forward(batch.X, batch.share, np.random.default_rng(5))
     assert found_raw.dtype == dtype
     same_up_to_rounding(found_raw, raw, dtype)
@@ -140,22 +141,22 @@ def test_training_step_follows_the_plain_formulas(case, batchnorm, kind, dtype):
 def test_no_gradient_of_x_is_computed(input_keep_prob, monkeypatch):
     # It would be of no use, and for a sparse X of many columns as large as a dense one.
     asked = []
-    bind = Dense.bind
+    build_forward = Dense.build_forward
 
-    def spy(self, n_rows, lent, *, input_gradient=True):
+    def spy(self, n_rows, arrays, *, input_gradient=True):
         asked.append(input_gradient)
-        return bind(self, n_rows, lent, input_gradient=input_gradient)
+        return build_forward(self, n_rows, arrays, input_gradient=input_gradient)
 
-    monkeypatch.setattr(Dense, "bind", spy)
+    monkeypatch.setattr(Dense, "build_forward", spy)
     network = build(input_keep_prob=input_keep_prob)
-    network.bind(12, np.empty_like(network.parameters))
+    network.build_forward(12, np.empty_like(network.parameters))
     assert asked == [False, True, True]
 
 
 def test_training_reads_the_parameters_of_today():
     # Bound functions outlive many steps.
     network = build(batchnorm="before")
-    forward = network.bind(12, np.empty_like(network.parameters))
+    forward = network.build_forward(12, np.empty_like(network.parameters))
     X, share = data(), np.full((1, 12), 1 / 12)
     before = forward(X, share, None)[0].copy()
     network.parameters *= 1.1
@@ -232,9 +233,9 @@ def test_starting_values():
 @pytest.mark.parametrize(
     ("batchnorm", "expected"),
     [
-        (None, [Dense, Activate, Dense, Activate, Dense]),
-        ("before", [Dense, BatchNorm, Activate, Dense, BatchNorm, Activate, Dense]),
-        ("after", [Dense, Activate, BatchNorm, Dense, Activate, BatchNorm, Dense]),
+        (None, [Dense, ActivationLayer, Dense, ActivationLayer, Dense]),
+        ("before", [Dense, BatchNorm, ActivationLayer, Dense, BatchNorm, ActivationLayer, Dense]),
+        ("after", [Dense, ActivationLayer, BatchNorm, Dense, ActivationLayer, BatchNorm, Dense]),
     ],
 )
 def test_where_batch_norm_stands(batchnorm, expected):
@@ -259,7 +260,7 @@ def test_settings_reach_the_layers():
     assert network.momentum == 0.7
     assert network.dtype == np.float32
     assert {x.epsilon for x in network.layers if isinstance(x, BatchNorm)} == {0.25}
-    activations = [x.activation.name for x in network.layers if isinstance(x, Activate)]
+    activations = [x.activation.name for x in network.layers if isinstance(x, ActivationLayer)]
     assert activations == list(NAMES)
 
 
@@ -314,7 +315,7 @@ def test_prediction_follows_the_plain_formulas(hidden, activations, frozen, batc
         epsilon=EPSILON,
     )
     if frozen:
-        network.freeze()
+        network.fold()
     raw = network.predict(X)
     assert type(raw) is np.ndarray
     assert raw.dtype == dtype
@@ -389,7 +390,7 @@ def test_prediction_of_few_rows(n_rows):
 def test_running_statistics(momentum, batchnorm):
     network = build(batchnorm=batchnorm, batchnorm_momentum=momentum)
     network.statistics.fill(123.0)  # what was there first counts for nothing
-    forward = network.bind(6, np.empty_like(network.parameters))
+    forward = network.build_forward(6, np.empty_like(network.parameters))
     p = reference.arrays(network)
     seen = []
     for n_batches in range(1, 6):
@@ -409,11 +410,11 @@ def test_running_statistics(momentum, batchnorm):
 def test_running_statistics_go_on_from_the_settled_ones():
     network = build(batchnorm="before", batchnorm_momentum=0.75)
     X = data()
-    network.settle(lambda: [(X, None)], 12)
+    network.recompute_statistics(lambda: [(X, None)], 12)
     settled = network.statistics.copy()
     other = build(batchnorm="before", batchnorm_momentum=0.0)
     for n in (network, other):
-        n.bind(12, np.empty_like(n.parameters))(X + 1, np.full((1, 12), 1 / 12), None)
+        n.build_forward(12, np.empty_like(n.parameters))(X + 1, np.full((1, 12), 1 / 12), None)
     assert_allclose(network.statistics, 0.75 * settled + 0.25 * other.statistics, rtol=1e-12)
 
 
@@ -422,7 +423,7 @@ def settled(network, X, weight, n_rows, monkeypatch, keep=True):
     monkeypatch.setattr("sknormnet.nn.network.KEEP_ELEMENTS", 2**23 if keep else 0)
     samples = Samples(X, np.zeros((X.shape[0], 1)), weight=weight, dtype=network.dtype)
     network.statistics.fill(7)
-    network.settle(lambda: samples.chunks(n_rows), X.shape[0])
+    network.recompute_statistics(lambda: samples.chunks(n_rows), X.shape[0])
     return network.statistics.copy()
 
 
@@ -490,9 +491,9 @@ def test_settling_a_subset_of_the_rows():
     X, weight, rows = data(50), np.random.default_rng(0).uniform(1, 2, 50), np.arange(3, 50, 2)
     y = np.zeros((50, 1))
     subset = Samples(X, y, weight=weight, rows=rows, dtype=np.float64)
-    network.settle(lambda: subset.chunks(10), len(rows))
+    network.recompute_statistics(lambda: subset.chunks(10), len(rows))
     taken = Samples(X[rows], y[rows], weight=weight[rows], dtype=np.float64)
-    other.settle(lambda: taken.chunks(10), len(rows))
+    other.recompute_statistics(lambda: taken.chunks(10), len(rows))
     assert_array_equal(network.statistics, other.statistics)
 
 
@@ -500,8 +501,10 @@ def test_settling_makes_training_and_prediction_agree():
     # On one batch of all rows, without dropout.
     network = build(batchnorm="after")
     X = data()
-    raw, _ = network.bind(12, np.empty_like(network.parameters))(X, np.full((1, 12), 1 / 12), None)
-    network.settle(lambda: [(X, None)], 12)
+    raw, _ = network.build_forward(12, np.empty_like(network.parameters))(
+        X, np.full((1, 12), 1 / 12), None
+    )
+    network.recompute_statistics(lambda: [(X, None)], 12)
     assert_allclose(network.predict(X), raw, rtol=1e-11, atol=1e-12)
 
 
@@ -509,7 +512,7 @@ def test_settling_without_batch_norm_does_not_read_the_rows():
     def chunks():
         raise AssertionError
 
-    build().settle(chunks, 12)
+    build().recompute_statistics(chunks, 12)
 
 
 # ---------------------------------------------------------------------------- keeping
@@ -536,7 +539,7 @@ def test_a_copy_predicts_and_trains_alike(batchnorm, dtype, frozen, copied):
     )
     train(network, 3)
     if frozen:
-        network.freeze()
+        network.fold()
     again = copied(network)
     assert not np.shares_memory(again.parameters, network.parameters)
     X = data(dtype=dtype)
@@ -544,7 +547,7 @@ def test_a_copy_predicts_and_trains_alike(batchnorm, dtype, frozen, copied):
 
     for n in (network, again):
         train(n, 3, seed=1)
-        n.freeze()
+        n.fold()
     assert_array_equal(again.parameters, network.parameters)
     assert_array_equal(again.statistics, network.statistics)
     assert_array_equal(again.predict(X), network.predict(X))
@@ -552,13 +555,13 @@ def test_a_copy_predicts_and_trains_alike(batchnorm, dtype, frozen, copied):
 
 @BATCHNORM
 def test_a_pickle_is_no_larger_than_what_it_holds(batchnorm):
-    network = build(50, (80, 40), 5, batchnorm=batchnorm).freeze()
+    network = build(50, (80, 40), 5, batchnorm=batchnorm).fold()
     held = network.parameters.nbytes + network.statistics.nbytes
     assert len(pickle.dumps(network)) < held + 4000
 
 
 def test_a_copy_of_a_copy():
-    network = build(batchnorm="before").freeze()
+    network = build(batchnorm="before").fold()
     again = copy.deepcopy(pickle.loads(pickle.dumps(copy.deepcopy(network))))
     assert_array_equal(again.predict(data()), network.predict(data()))
 
@@ -573,7 +576,7 @@ def test_snapshots():
     parameters, statistics = network.parameters.copy(), network.statistics.copy()
     network.restore(snapshot)
     assert pickle.dumps(network) == state
-    # In place, so that what was bound and lent before still holds; and more than once.
+    # In place, so that what was bound and arrays before still holds; and more than once.
     assert np.shares_memory(arrays[0].W, network.parameters)
     train(network, 3, seed=1)
     assert_array_equal(network.parameters, parameters)
@@ -584,7 +587,7 @@ def test_snapshots():
 
 def test_a_network_of_layers_by_hand():
     init = INITIALIZERS["zeros"]
-    layers = [Dense(2, 2, init), Activate(2, ACTIVATIONS["relu"]), Dense(2, 1, init)]
+    layers = [Dense(2, 2, init), ActivationLayer(2, ACTIVATIONS["relu"]), Dense(2, 1, init)]
     network = Network(layers, np.float64)
     network.parameters[...] = [1, -1, 2, 0, 10, 100, 1, 2, 3]
     # (1, 2) @ W = (1 + 4, -1) -> plus b (6, 1) -> 60 + 100 -> 163; and (-3, 1) -> (0, 5) -> 503

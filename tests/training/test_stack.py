@@ -12,7 +12,7 @@ from scipy import sparse
 from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.losses import LOSSES, BinaryLogLoss, MulticlassLogLoss
-from sknormnet.nn.network import mlp
+from sknormnet.nn.mlp import mlp
 from sknormnet.training.batches import Samples, StackedSamples
 from sknormnet.training.loop import Run, epochs
 from sknormnet.training.optimizers import OPTIMIZERS, SGD, AdamW
@@ -172,4 +172,4 @@ def test_a_member_predicts_what_the_stack_has_learned():
     _, runs = together(case, range(2), 1)
     X = np.random.default_rng(1).normal(size=(7, N_FEATURES))
     _, expected = alone(case, 1, 1)
-    assert_allclose(runs[1].network.freeze().predict(X), expected.network.freeze().predict(X))
+    assert_allclose(runs[1].network.fold().predict(X), expected.network.fold().predict(X))

@@ -1,0 +1,20 @@
+"""The layers, a file each: what a layer computes and its derivative."""
+
+from sknormnet.nn.layers.activation import ActivationLayer
+from sknormnet.nn.layers.batchnorm import BatchNorm
+from sknormnet.nn.layers.dense import Dense
+from sknormnet.nn.layers.dropout import Dropout
+from sknormnet.nn.layers.layer import Arrays, Backward, Forward, Layer
+from sknormnet.nn.layers.piecewise_linear import PiecewiseLinear
+
+__all__ = [
+    "ActivationLayer",
+    "Arrays",
+    "Backward",
+    "BatchNorm",
+    "Dense",
+    "Dropout",
+    "Forward",
+    "Layer",
+    "PiecewiseLinear",
+]

@@ -1,0 +1,79 @@
+"""The multi-layer perceptron, put together from layers."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from sknormnet.nn.activations import Activation
+from sknormnet.nn.initializers import Initializer
+from sknormnet.nn.layers import ActivationLayer, BatchNorm, Dense, Dropout, Layer, PiecewiseLinear
+from sknormnet.nn.network import Network
+
+
+def mlp(
+    n_inputs: int,
+    hidden: Sequence[int],
+    n_outputs: int,
+    *,
+    encoding: PiecewiseLinear | None = None,
+    activations: Sequence[Activation],
+    inits: Sequence[Initializer],
+    batchnorm: str | None = None,
+    batchnorm_momentum: float = 0.9,
+    batchnorm_epsilon: float = 1e-5,
+    keep_probs: Sequence[float],
+    input_keep_prob: float = 1.0,
+    dtype: Any = np.float64,
+) -> Network:
+    """Build a multi-layer perceptron whose parameters are not yet initialized.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+    hidden : sequence of int
+        Units of each hidden layer.
+    encoding : PiecewiseLinear or None, default=None
+        Encodes the inputs first.
+    activations : sequence of Activation
+        One for each hidden layer.
+    inits : sequence of callable
+        One for each hidden layer and one for the output.
+    batchnorm : {None, "before", "after"}, default=None
+        Place of batch norm: none, or before or after each activation.
+    batchnorm_momentum, batchnorm_epsilon : float
+    keep_probs : sequence of float
+        One for each hidden layer.
+    input_keep_prob : float, default=1.0
+    dtype : dtype, default=float64
+
+    Returns
+    -------
+    network : Network
+    """
+    layers: list[Layer] = []
+    if encoding:
+        layers.append(encoding)
+        n_inputs = encoding.n_units
+
+    def dropout(n_units: int, keep_prob: float) -> None:
+        if keep_prob < 1:
+            layers.append(Dropout(n_units, keep_prob))
+
+    dropout(n_inputs, input_keep_prob)
+    for (fan_in, n_units), activation, init, keep_prob in zip(
+        pairwise([n_inputs, *hidden]), activations, inits[:-1], keep_probs, strict=True
+    ):
+        layers.append(Dense(fan_in, n_units, init, bias=batchnorm != "before"))
+        activate = ActivationLayer(n_units, activation)
+        normalize = BatchNorm(n_units, batchnorm_epsilon)
+        blocks: dict[str | None, list[Layer]] = {
+            None: [activate],
+            "before": [normalize, activate],
+            "after": [activate, normalize],
+        }
+        layers += blocks[batchnorm]
+        dropout(n_units, keep_prob)
+    layers.append(Dense([n_inputs, *hidden][-1], n_outputs, inits[-1]))
+    return Network(layers, dtype, batchnorm_momentum)

@@ -1,0 +1,40 @@
+"""Matrix products of dense and sparse rows, for one network or a stack of networks."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def dot_for(n_axes: int) -> Callable[..., np.ndarray]:
+    """Return the product ``(a, b, out)`` for arrays with `n_axes` axes.
+
+    For two axes, ``np.dot`` saves 0.3 microseconds a call over ``np.matmul``; a step of a small
+    network makes a dozen such calls.
+    """
+    return np.dot if n_axes == 2 else np.matmul
+
+
+def product_into(dot: Callable, x: Any, W: np.ndarray, out: np.ndarray) -> None:
+    """``out[...] = x @ W`` for x dense or sparse, or a list of sparse ones."""
+    if isinstance(x, np.ndarray):
+        dot(x, W, out)
+    elif isinstance(x, list):
+        for x_one, W_one, out_one in zip(x, W, out, strict=True):
+            out_one[...] = x_one @ W_one
+    else:
+        out[...] = x @ W
+
+
+def transposed(x: Any) -> Any:
+    """The transpose of x, or of each in a list."""
+    if isinstance(x, np.ndarray):
+        return x.mT
+    return [one.T for one in x] if isinstance(x, list) else x.T
+
+
+def as_dense(x: Any) -> np.ndarray:
+    """The array of x dense or sparse, or of a list of sparse ones."""
+    if isinstance(x, list):
+        return np.stack([one.toarray() for one in x])
+    return x if isinstance(x, np.ndarray) else x.toarray()
