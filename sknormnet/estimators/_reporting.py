@@ -206,7 +206,8 @@ class ProgressLine(Printed):
     def goes_on(self) -> None:
         """Draw the line if it is time to, but for the last epoch: the last line follows."""
         with self._lock:
-            level = min(x.n_iter for x in self._training.values() if not x.is_over)
+            going = [x.n_iter for x in self._training.values() if not x.is_over]
+            level = min(going, default=0)
             done, whole = self._done(), self.total * len(self.histories)
             if self._is_over or done >= whole or level in (0, self._level):
                 return  # the members of a stack end an epoch one by one
