@@ -268,7 +268,8 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
     def _fit(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental: bool = False) -> Self:
         jobs = self._prepare(X, y, sample_weight, held_out, incremental=incremental)
         callbacks = None if incremental else callbacks_of(self, jobs, X, y, sample_weight)
-        self._finish(train(jobs, callbacks))
+        with jobs[0].report:
+            self._finish(train(jobs, callbacks))
         if callbacks:
             callbacks.fit_ends()
         return self
@@ -304,7 +305,8 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         """Have the jobs tell the user how they come along, as `verbose` says."""
         kind = {0: Report, 1: ProgressLine}.get(self.verbose, Table)
         n_epochs = 1 if jobs[0].incremental else self.max_iter
-        report = kind(type(self).__name__, [job.history for job in jobs], n_epochs)
+        unit = "epoch" if is_stochastic(self) else "iteration"
+        report = kind(type(self).__name__, [job.history for job in jobs], n_epochs, unit)
         for job in jobs:
             job.report = report
 

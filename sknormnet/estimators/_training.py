@@ -92,6 +92,7 @@ def train_full_batch(job: Job, callbacks=None) -> None:
         callbacks.epoch_begins()
         return callbacks.epoch_ends()
 
+    job.report.begins(history)
     result = lbfgs(
         run.network,
         job.loss,
@@ -105,6 +106,7 @@ def train_full_batch(job: Job, callbacks=None) -> None:
     if not history.losses:
         report(float(result.fun))
     run.samples += result.nfev * len(job.training)
+    job.report.clear()  # this may warn
     history.n_iter = check_optimize_result("lbfgs", result, estimator.max_iter)
     history.is_over = True
 
@@ -118,6 +120,7 @@ def train_stochastic(together: Sequence["Progress"], callbacks=None) -> None:
     going = together
     try:
         for progress in going:
+            progress.job.report.begins(progress.job.history)
             progress.start()
         while going:
             steps, staying = _epochs(going), going
@@ -240,12 +243,14 @@ class Progress:
         self._history.validation_losses.append(loss)
         if score > self.job.run.patience.best:
             self._best = self.job.run.network.snapshot()
+            self._history.best_epoch = self._history.n_iter
         return score
 
     def _diverged(self, loss: float) -> bool:
         """Whether training ends here because the loss is no number any more."""
         if np.isfinite(loss):
             return False
+        self.job.report.clear()
         warnings.warn(
             f"Training has diverged: the loss is {loss}.", ConvergenceWarning, stacklevel=4
         )
@@ -276,6 +281,7 @@ class Progress:
         if self._history.n_iter < self._epochs:
             return False
         if not (self.job.incremental or self._schedule.planned):
+            self.job.report.clear()
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self._estimator.max_iter}) "
                 "reached and the optimization hasn't converged yet.",

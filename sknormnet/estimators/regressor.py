@@ -124,9 +124,12 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         element of the gradient at which it stops.
 
     verbose : bool or int, default=False
-        What to print while training: 1 for a progress line with loss, validation score, learning
-        rate and time left, redrawn in place on a terminal and printed at each tenth of the
-        way elsewhere; 2 for a table with a row an epoch. Of an ensemble, means over its members.
+        What to print while training. With 1, one line with the epoch, loss, validation score,
+        learning rate and time left. The line is redrawn in place in a terminal or a notebook;
+        elsewhere, such as in a log file, a line is printed at each tenth of the way. With 2, a
+        table with a row for each epoch. Both end with a line that says after how many epochs
+        training ended and which one was best. Members of an ensemble that train together are
+        averaged.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the last solution instead of starting anew.
