@@ -1,5 +1,6 @@
 """What a fit says while it trains: a progress line, or a table with a row an epoch."""
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -21,6 +22,7 @@ class History:
     rates: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     n_iter: int = 0
+    best_epoch: int = 0
     is_over: bool = False
 
     def columns(self) -> dict[str, list[float]]:
@@ -44,6 +46,21 @@ def mean_history(histories: Sequence[History]) -> History:
         if f.default_factory is list
     }
     return History(**lists, n_iter=max(history.n_iter for history in histories))
+
+
+def joined(before: dict[str, list[float]], now: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Columns of two calls one below the other, in new lists, where NaN stands for a gap.
+
+    A column that neither of them has stays empty; all others have as many rows as the losses.
+    """
+    columns = {}
+    for name, values in now.items():
+        earlier = before.get(name, [])
+        if earlier or values:
+            earlier = earlier + [math.nan] * (len(before.get("loss", [])) - len(earlier))
+            values = values + [math.nan] * (len(now["loss"]) - len(values))
+        columns[name] = earlier + values
+    return columns
 
 
 def _mean(values: Sequence[float | None]) -> float:

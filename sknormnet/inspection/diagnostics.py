@@ -36,9 +36,9 @@ class TrainingHistory:
         Of the estimator's class.
     loss, validation_loss, validation_score, learning_rate, seconds : ndarray
         As in `history_`; those of shape (0,) were not recorded.
-    best_epoch : int
-        Number, from 1, of the epoch whose weights were kept: the one with the best validation
-        score, or the last one if nothing was held out.
+    best_epoch : int or ndarray of int of shape (n_members,)
+        Number, from 1, of the epoch whose weights were kept, as in `best_epoch_`; of an
+        ensemble, for each of its members.
     """
 
     name: str
@@ -47,7 +47,7 @@ class TrainingHistory:
     validation_score: np.ndarray
     learning_rate: np.ndarray
     seconds: np.ndarray
-    best_epoch: int
+    best_epoch: int | np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,10 +214,7 @@ def training_history(estimator) -> TrainingHistory:
     net = net_of(estimator)
     check_is_fitted(net)
     history = {name: np.array(values) for name, values in net.history_.items()}
-    scores = history["validation_score"]
-    validated = bool(np.isfinite(scores).any())
-    best = int(np.nanargmax(scores)) + 1 if validated else len(history["loss"])
-    return TrainingHistory(type(net).__name__, **history, best_epoch=best)
+    return TrainingHistory(type(net).__name__, **history, best_epoch=net.best_epoch_)
 
 
 def layer_statistics(
