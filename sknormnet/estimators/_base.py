@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sknormnet._choices import choose
 from sknormnet.estimators._architecture import build_network, encode_inputs
 from sknormnet.estimators._callbacks import callbacks_of
-from sknormnet.estimators._reporting import ProgressLine, Report, Table, mean_history
+from sknormnet.estimators._reporting import ProgressLine, Report, Table, joined, mean_history
 from sknormnet.estimators._sklearn import (
     CALLBACK_STATE,
     CallbackSupportMixin,
@@ -31,7 +32,7 @@ from sknormnet.estimators._sklearn import (
     fit_context,
 )
 from sknormnet.estimators._stacks import train
-from sknormnet.estimators._training import Job, is_stochastic
+from sknormnet.estimators._training import Job, has_nothing_to_normalize, is_stochastic
 from sknormnet.estimators._validation import Rows, Validation, own_rows, split_rows, stops_early
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
@@ -44,6 +45,7 @@ from sknormnet.training.optimizers import OPTIMIZERS, Optimizer
 from sknormnet.training.schedules import SCHEDULES, Schedule
 
 NEGLIGIBLE = 1e-6  # of the mean weight
+RECORDED = 1000  # epochs in the record of a network that partial_fit trains, at most
 NONE_HELD = None, None, None  # no validation data of the caller's own
 
 
@@ -238,9 +240,10 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Rows to validate on, instead of a share of X; in a pipeline with
             ``transform_input=["X_val"]`` and metadata routing, transformed as X is. The epoch
-            that scores best on them is given back, with early stopping and without.
+            that scores best on them is kept, with early stopping and without; with warm_start,
+            it has to score better than the network that the call begins with.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
-            Their targets.
+            Their targets, in the same form as y.
         sample_weight_val : array-like of shape (n_val,), default=None
             Their weights.
 
@@ -267,6 +270,8 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _fit(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental: bool = False) -> Self:
         jobs = self._prepare(X, y, sample_weight, held_out, incremental=incremental)
+        if incremental and has_nothing_to_normalize(jobs[0]):
+            return self._learn_nothing(jobs)
         callbacks = None if incremental else callbacks_of(self, jobs, X, y, sample_weight)
         with jobs[0].report:
             self._finish(train(jobs, callbacks))
@@ -274,16 +279,28 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             callbacks.fit_ends()
         return self
 
+    def _learn_nothing(self, jobs: Sequence[Job]) -> Self:
+        """Leave a fitted network as it is; keep a new one as it was initialized."""
+        warnings.warn(
+            "Nothing was learned from X: batch norm cannot normalize a single row or rows that are"
+            f" all equal. Got {len(jobs[0].training)} such row(s). Call partial_fit with several"
+            " different rows, or set batchnorm=False to train on single rows.",
+            stacklevel=6,  # the caller of partial_fit
+        )
+        return self if jobs[0].going_on else self._keep(jobs)
+
     def _prepare(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental=False) -> list[Job]:
         """All of a fit that comes before training: a job for each member."""
-        going_on = hasattr(self, "_runs") and (incremental or self.warm_start)
+        going_on = (
+            hasattr(self, "_runs") and (incremental or self.warm_start) and self._runs[0].has_begun
+        )
         if not going_on:
             self.__dict__.pop("_runs", None)  # what is new is not checked against the last fit
         data, loss, n_outputs = self._encode(
             X, y, sample_weight, going_on=going_on, incremental=incremental
         )
         n_rows = math.inf if incremental else len(data)
-        held = own_rows(self, *held_out)
+        held = own_rows(self, *held_out, like=data)
         early = stops_early(self, n_rows, own=held is not None)
         runs = (self._go_on if going_on else self._begin)(data, n_outputs, n_rows)
         if early and held is None:
@@ -292,8 +309,9 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         for run in runs:
             training = data.samples(dtype)
             validate = None if held is None else Validation(self, held, loss, dtype)
-            run.watch("loss" if held is None else ("score", self.scoring))
-            jobs.append(Job(self, run, loss, training, validate, early, going_on, incremental))
+            scores = "loss" if held is None else ("score", self.scoring)
+            run.watch(scores, anew=not incremental)
+            jobs.append(Job(self, run, loss, training, validate, going_on, incremental))
         if not going_on:
             raw = loss.baseline(training.y, training.weight, n_outputs)
             for run in runs:
@@ -430,22 +448,39 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             run.network.freeze()
         self._predict_with([job.run for job in jobs], job.loss)
         best = float(np.mean([job.run.patience.best for job in jobs]))
-        if not job.going_on:
-            self.loss_curve_: list[float] = []
-            self.validation_scores_: list[float] | None = None
-            self.history_: dict[str, list[float]] = {}
-        self.loss_curve_ += history.losses
-        for name, values in history.columns().items():
-            self.history_.setdefault(name, []).extend(values)
+        before = self.history_ if job.going_on else {}
+        scores_before = (self.validation_scores_ if job.going_on else None) or []
+        kept = slice(-RECORDED if job.incremental else None, None)
+        self.best_epoch_ = self._best_epochs(jobs, len(before.get("loss", [])))
+        # New lists: shallow copies of this estimator, and it itself if the call fails, keep
+        # the old ones.
+        self.history_: dict[str, list[float]] = {
+            name: values[kept] for name, values in joined(before, history.columns()).items()
+        }
+        self.loss_curve_: list[float] = self.history_["loss"].copy()
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
         self.best_loss_ = None if validated else -best
         self.best_validation_score_ = best if validated else None
-        self.validation_scores_ = (
-            (self.validation_scores_ or []) + history.scores if validated else None
+        self.validation_scores_: list[float] | None = (
+            scores_before + history.scores if validated else None
         )
         self.n_iter_ = history.n_iter
         self.t_ = max(job.run.samples for job in jobs)
         return self
+
+    def _best_epochs(self, jobs: Sequence[Job], n_before: int) -> Any:
+        """The epoch that each member was kept at, counted from the start of the record.
+
+        Where no epoch beat the network that training went on from, it stays what it was.
+        """
+        if jobs[0].incremental:
+            n_before = min(n_before, RECORDED - 1)
+        before = np.ravel(self.best_epoch_ if jobs[0].going_on else 0)
+        found = [
+            n_before + job.history.best_epoch if job.history.best_epoch else int(epoch)
+            for job, epoch in zip(jobs, np.broadcast_to(before, len(jobs)), strict=True)
+        ]
+        return found[0] if len(found) == 1 else np.array(found)
 
     def _predict_with(self, runs: list, loss: Loss) -> None:
         """Set what predictions need, of the runs their networks."""

@@ -58,6 +58,21 @@ def mean_history(histories: Sequence[History]) -> History:
     return History(**lists, n_iter=max(history.n_iter for history in histories))
 
 
+def joined(before: dict[str, list[float]], now: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Columns of two calls one below the other, in new lists, where NaN stands for a gap.
+
+    A column that neither of them has stays empty; all others have as many rows as the losses.
+    """
+    columns = {}
+    for name, values in now.items():
+        earlier = before.get(name, [])
+        if earlier or values:
+            earlier = earlier + [math.nan] * (len(before.get("loss", [])) - len(earlier))
+            values = values + [math.nan] * (len(now["loss"]) - len(values))
+        columns[name] = earlier + values
+    return columns
+
+
 def _mean(values: Sequence[float | None]) -> float:
     return float(np.mean([x for x in values if x is not None]))
 
@@ -181,7 +196,7 @@ class Printed(Report):
 
     def _best(self) -> tuple[str, str]:
         """The best validation score and its epoch, in some words and in fewer."""
-        scores = [x.scores[x.best_epoch - 1] for x in self.histories if x.best_epoch]
+        scores = [x.scores[x.best_epoch - 1] for x in self.histories if x.scores and x.best_epoch]
         if scores:
             at = _span([x.best_epoch for x in self.histories])
             return f"best {_mean(scores):.4g} at {at}", f"best {at}"

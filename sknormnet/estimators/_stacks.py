@@ -78,7 +78,7 @@ def _kind(progress: Progress) -> tuple:
     data = len(job.training), job.training.is_sparse
     return (
         network.form, network.dtype, network.momentum, network.tracks, job.loss, optimizer,
-        progress.batching, data, run.samples,
+        progress.batching, data, run.samples, run.steps,
     )  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """How an estimator's parameters steer training: when it stops, what it keeps, what it says."""
 
-import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -15,12 +14,12 @@ from sknormnet._choices import choose
 from sknormnet.estimators._reporting import History, Report
 from sknormnet.estimators._sklearn import check_optimize_result
 from sknormnet.nn.losses import Loss
-from sknormnet.nn.network import Network
+from sknormnet.nn.network import Network, rows_are_equal
 from sknormnet.training.batches import Samples, StackedSamples
 from sknormnet.training.lbfgs import lbfgs
 from sknormnet.training.loop import Run, epochs
 from sknormnet.training.optimizers import OPTIMIZERS, Optimizer
-from sknormnet.training.schedules import SCHEDULES, Constant, Custom, Schedule
+from sknormnet.training.schedules import SCHEDULES, Custom, Schedule, stream_factor
 from sknormnet.training.stack import Stack
 
 Validate = Callable[[Network], tuple[float, float]]  # score and loss
@@ -39,8 +38,6 @@ class Job:
     training : Samples
     validate : Validate or None
         Judges the network after each epoch, on rows that are held out, if there are any.
-    stops_early : bool
-        Whether training ends when that score stalls.
     going_on : bool
         Whether the run is a former call's, which training goes on from.
     incremental : bool
@@ -58,7 +55,6 @@ class Job:
     loss: Loss
     training: Samples
     validate: Validate | None
-    stops_early: bool
     going_on: bool
     incremental: bool
     history: History = field(default_factory=History)
@@ -69,6 +65,18 @@ class Job:
     def validated(self) -> bool:
         """Whether it is by held-out rows that epochs are compared."""
         return self.validate is not None
+
+
+def has_nothing_to_normalize(job: Job) -> bool:
+    """Whether there is batch norm and all rows are equal, so that it makes one value of them."""
+    network, first = job.run.network, None
+    if not network.statistics.size:
+        return False
+    for x, _ in job.training.chunks(network.chunk_rows):
+        first = x[:1].copy() if first is None else first
+        if not rows_are_equal(x) or (x[:1] != first).sum():
+            return False
+    return True
 
 
 def is_stochastic(estimator) -> bool:
@@ -108,6 +116,7 @@ def train_full_batch(job: Job, callbacks=None) -> None:
     run.samples += result.nfev * len(job.training)
     job.report.clear()  # this may warn
     history.n_iter = check_optimize_result("lbfgs", result, estimator.max_iter)
+    history.best_epoch = len(history.losses)
     history.is_over = True
 
 
@@ -121,7 +130,7 @@ def train_stochastic(together: Sequence["Progress"], callbacks=None) -> None:
     try:
         for progress in going:
             progress.job.report.begins(progress.job.history)
-            progress.start()
+            progress.begin()
         while going:
             steps, staying = _epochs(going), going
             while len(staying) == len(going):  # when some leave, the stack is made anew
@@ -191,26 +200,34 @@ class Progress:
         optimizer = _configured(estimator, "solver", OPTIMIZERS, Optimizer)
         run.use(optimizer, anew=not job.incremental)
         run.network.tracks = job.incremental or job.validated or job.watched
-        self.batching = _batching(estimator, run, len(job.training), incremental=job.incremental)
+        self.batching = _batching(estimator, run, len(job.training))
         self.alpha = float(estimator.alpha) or None
         self.max_grad_norm = estimator.max_grad_norm
-        self._schedule = _schedule(estimator, incremental=job.incremental)
+        self._schedule = _schedule(estimator)
         self._epochs = 1 if job.incremental else estimator.max_iter
         self._history = job.history
         self._before = job.run.samples
         self._best: tuple | None = None
-        # Where training goes on, what it starts from has scored best so far.
-        if job.validated and job.run.patience.best > -math.inf:
-            self._best = job.run.network.snapshot()
-        self.rate = _rate(self._schedule, estimator, job.run, len(job.training))
+        if job.incremental and self._schedule.planned:
+            self.rate = _stream_rate(estimator, job.run, self.batching["batch_size"])
+        else:
+            self.rate = _rate(self._schedule, estimator, job.run, len(job.training))
 
     @property
     def seen(self) -> int:
         """Number of rows in all steps of this call."""
         return self._history.n_iter * len(self.job.training)
 
-    def start(self) -> None:
-        """Start the clock of an epoch."""
+    def begin(self) -> None:
+        """Score the network that training goes on from: an epoch has to beat it to be kept."""
+        job = self.job
+        if job.going_on and job.validate:
+            score, _ = job.validate(job.run.network)
+            self._keep_if_best(score)
+            job.run.patience = job.run.patience.after(score, tol=self._estimator.tol)
+        self._start_clock()
+
+    def _start_clock(self) -> None:
         self._started = perf_counter()
 
     def after_epoch(self, loss: float) -> bool:
@@ -222,7 +239,7 @@ class Progress:
         score = -loss if validate is None else self._validated(validate)
         self._history.seconds.append(perf_counter() - self._started)
         self.job.report.goes_on()
-        self.start()
+        self._start_clock()
         run = self.job.run
         run.patience = run.patience.after(score, tol=self._estimator.tol)
         self._history.is_over = self._diverged(loss) or self._stalled() or self._at_the_end()
@@ -232,6 +249,8 @@ class Progress:
         """Go back to the best epoch, if there is a score to tell it by."""
         if self._best:
             self.job.run.network.restore(self._best)
+        else:
+            self._history.best_epoch = self._history.n_iter
 
     def _rate_now(self) -> float:
         return self.rate(self.job.run.samples - self._before)
@@ -241,10 +260,14 @@ class Progress:
         score, loss = validate(self.job.run.network)
         self._history.scores.append(score)
         self._history.validation_losses.append(loss)
-        if score > self.job.run.patience.best:
-            self._best = self.job.run.network.snapshot()
-            self._history.best_epoch = self._history.n_iter
+        self._keep_if_best(score)
         return score
+
+    def _keep_if_best(self, score: float) -> None:
+        run = self.job.run
+        if score > run.patience.best:
+            self._best = run.network.snapshot()
+            self._history.best_epoch = self._history.n_iter
 
     def _diverged(self, loss: float) -> bool:
         """Whether training ends here because the loss is no number any more."""
@@ -259,8 +282,8 @@ class Progress:
     def _stalled(self) -> bool:
         """Whether training ends here because patience does; first the rate may be lowered."""
         run, estimator = self.job.run, self._estimator
-        follows_a_plan = self._schedule.planned and not self.job.stops_early
-        if follows_a_plan or run.patience.waited <= estimator.n_iter_no_change:
+        # The best epochs of a planned schedule are its last ones, at low rates: all are run.
+        if self._schedule.planned or run.patience.waited <= estimator.n_iter_no_change:
             return False
         message = (
             f"{'Validation score' if self.job.validated else 'Training loss'} did not improve"
@@ -301,16 +324,16 @@ def _rate(schedule: Schedule, estimator, run: Run, n_rows: int) -> Callable[[int
     return rate
 
 
-def _batching(estimator, run: Run, n_rows: int, *, incremental: bool) -> dict[str, Any]:
+def _stream_rate(estimator, run: Run, batch_size: int) -> Callable[[int], float]:
+    """The same for a planned schedule in `partial_fit`, where no number of epochs is known."""
+    start, steps = estimator.learning_rate_init, run.steps
+    return lambda seen: float(start * stream_factor(steps + seen / batch_size))
+
+
+def _batching(estimator, run: Run, n_rows: int) -> dict[str, Any]:
     """How to cut the rows into batches; with batch norm, into none of a single row."""
     least = 2 if run.network.statistics.size else 1
     batch_size = estimator.batch_size
-    if incremental and n_rows < least:
-        warnings.warn(
-            "Got a single row with batch norm, which has nothing to normalise in it: nothing is"
-            " learned from X. Call partial_fit with more rows, or set batchnorm=False.",
-            stacklevel=3,
-        )
     if batch_size == "auto":
         batch_size = min(200, n_rows)
     elif batch_size == "scale":
@@ -333,14 +356,11 @@ def _batching(estimator, run: Run, n_rows: int, *, incremental: bool) -> dict[st
     }
 
 
-def _schedule(estimator, *, incremental: bool) -> Schedule:
-    """The schedule to follow: a constant one where a plan would have no end."""
-    schedule: Schedule
+def _schedule(estimator) -> Schedule:
+    """The schedule that the estimator's parameters describe."""
     if callable(estimator.learning_rate) and not isinstance(estimator.learning_rate, Schedule):
-        schedule = Custom(estimator.learning_rate)
-    else:
-        schedule = _configured(estimator, "learning_rate", SCHEDULES, Schedule)
-    return Constant() if incremental and schedule.planned else schedule
+        return Custom(estimator.learning_rate)
+    return _configured(estimator, "learning_rate", SCHEDULES, Schedule)
 
 
 def _configured(estimator, name: str, table: Mapping[str, type], kind: type) -> Any:

@@ -55,8 +55,11 @@ class Rows:
         return X, y.toarray() if issparse(y) else y
 
 
-def own_rows(estimator, X, y, sample_weight) -> Rows | None:
-    """Return the validation data of the caller's own, if there are any, checked and encoded."""
+def own_rows(estimator, X, y, sample_weight, *, like: Rows) -> Rows | None:
+    """Return the validation data of the caller's own, if there are any, checked and encoded.
+
+    Their targets must have the form of those to train on, `like`.
+    """
     if X is None and y is None and sample_weight is None:
         return None
     for name, value in (("X_val", X), ("y_val", y)):
@@ -64,8 +67,19 @@ def own_rows(estimator, X, y, sample_weight) -> Rows | None:
             raise ValueError(f"X_val and y_val must be given together, but {name} is None.")
     if not is_stochastic(estimator):
         raise ValueError("X_val and y_val are not supported by solver='lbfgs'.")
+    if (found := _n_columns(y)) != (expected := _n_columns(like.y)):
+        raise ValueError(
+            "y_val must have as many labels or outputs in a row as y, in an array of the same"
+            f" form. y has {expected}, y_val has {found}."
+        )
     # Checked against what has just been learned of X and y.
     return estimator._encode(X, y, sample_weight, going_on=True, incremental=True)[0]
+
+
+def _n_columns(y) -> int:
+    """Number of targets in a row of y in any form: 1 for a single column, too."""
+    shape = np.shape(y)
+    return shape[1] if len(shape) == 2 else 1
 
 
 def stops_early(estimator, n_rows: float, *, own: bool) -> bool:

@@ -90,8 +90,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
         A callable ``progress -> factor`` gets the share of `max_iter` epochs that are done, in
         [0, 1), and returns what `learning_rate_init` is multiplied by. Such a callable and the
-        last three are plans for all `max_iter` epochs: training does not stop when the loss
-        stalls. `partial_fit` has no last epoch, so there they are constant.
+        last three are planned schedules: all `max_iter` epochs are run, even if the loss or the
+        validation score stalls. `partial_fit` has no last epoch. There, the rate under any
+        planned schedule is ``learning_rate_init / sqrt(1 + t / 10)`` after t minibatches in all
+        calls so far, but at least a tenth of `learning_rate_init`.
 
     learning_rate_init : float, default=0.01
         Learning rate that the schedule starts from. Not used when ``solver='lbfgs'``.
@@ -111,10 +113,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         dropout masks and the validation split. Pass an int for the same result each time.
 
     tol : float, default=1e-4
-        Training stops when the validation score or, unless `learning_rate` is a plan, the loss
-        has not improved by at least this for more than `n_iter_no_change` epochs in a row. For
-        'lbfgs', the largest
-        element of the gradient at which it stops.
+        Unless `learning_rate` is a planned schedule, training stops when the loss or, with
+        held-out rows, their score has not improved by at least this for more than
+        `n_iter_no_change` epochs in a row. For 'lbfgs', the largest element of the gradient at
+        which it stops.
 
     verbose : bool or int, default=False
         What to print while training. With 1, one line with the epoch, loss, validation score,
@@ -125,7 +127,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         averaged.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the last solution instead of starting anew.
+        Whether `fit` starts from the last solution instead of new weights. The solver's state,
+        the schedule and the patience of early stopping start anew in each call. Where rows are
+        held out, the last solution is scored on those of this call first, and is kept if no
+        epoch scores better.
 
     momentum : float, default=0.9
         Momentum, in [0, 1]. Only used when ``solver='sgd'``.
@@ -134,8 +139,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         Whether to use Nesterov's momentum. Only used when ``solver='sgd'``.
 
     early_stopping : bool or 'auto', default=False
-        Whether to stop when the score on held-out rows stalls, and give back the network that
-        scored best. The rows are those of `X_val` in `fit`, or else a share of X,
+        Whether to score the network on held-out rows after each epoch, keep the best epoch,
+        and stop when the score stalls. Under a planned schedule, such as the default
+        `learning_rate`, training does not stop: all `max_iter` epochs are run, and the best
+        one is kept. The rows are those of `X_val` in `fit`, or else a share of X,
         `validation_fraction`. 'auto' does so if `X_val` is given or X has more than 10,000
         rows. Not used when ``solver='lbfgs'``.
 
@@ -160,7 +167,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         Added to the square root that these divide by.
 
     n_iter_no_change : int, default=10
-        For how many epochs in a row the loss or score may fail to improve by `tol`.
+        For how many epochs in a row the loss or score may fail to improve by `tol`. Not used
+        under a planned schedule, such as the default `learning_rate`.
 
     max_fun : int, default=15000
         Largest number of evaluations of the loss. Only used when ``solver='lbfgs'``.
@@ -252,23 +260,32 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         Loss of the last iteration.
 
     best_loss_ : float or None
-        Lowest loss of all iterations. None where held-out rows were scored.
+        Lowest loss of all iterations of the last `fit` and of the calls of `partial_fit` since.
+        None where held-out rows were scored.
 
     loss_curve_ : list of float of length `n_iter_`
-        Loss of each iteration; goes on over calls with warm_start and `partial_fit`. This and
-        all below that is said of iterations are means over the members that still train.
+        Loss of each iteration; goes on over calls with warm_start and `partial_fit`, which
+        keeps the last 1,000 epochs. This and all below that is said of iterations are means
+        over the members that still train.
 
     validation_scores_ : list of float of length `n_iter_` or None
         Score of the held-out rows after each epoch: accuracy, unless `scoring` says
         otherwise. None without any.
 
     best_validation_score_ : float or None
-        The best of them, at which the network was kept. None without any.
+        Score at which the network was kept: the best of the last call, including that of the
+        network a call with warm_start begins with. None without held-out rows.
+
+    best_epoch_ : int or ndarray of int of shape (n_members,)
+        Epoch whose weights were kept, counted from 1 in `loss_curve_` and `history_`: the one
+        with the best score on held-out rows, or the last one without any. If no epoch of a call
+        with warm_start scores better than the network it begins with, it stays as it was. An
+        array if `n_members` is above 1.
 
     history_ : dict of str to list of float
         By epoch, going on as `loss_curve_` does: 'loss', 'validation_loss', 'validation_score',
-        'learning_rate' (at the end of the epoch) and 'seconds'. The lists of what there was
-        not are empty.
+        'learning_rate' (at the end of the epoch) and 'seconds'. Lists of what was never
+        recorded are empty; the others have NaN for epochs of calls that did not record it.
 
     t_ : int
         Number of training samples that the solver has seen, for the same member.
@@ -439,9 +456,16 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     @available_if(BaseNormNet._check_solver)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None) -> Self:
-        """Train for one epoch over the given rows, going on from where training stands.
+        """Train for one epoch on the given rows, starting from the current network.
 
-        Optimiser, random streams and batch norm's running statistics go on too.
+        The solver's state, the random streams and batch norm's running statistics continue from
+        call to call. Parameters that have been set since the last call, such as `weight_decay`
+        or `learning_rate_init`, act from this call on. Under a planned schedule, such as
+        the default `learning_rate`, the learning rate falls with the number of minibatches so
+        far, to a tenth of `learning_rate_init`.
+
+        With batch norm, a call with a single row, or with rows that are all equal, leaves the
+        network as it is and warns. `loss_curve_` and `history_` keep the last 1,000 epochs.
 
         Parameters
         ----------
@@ -688,6 +712,11 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         if hasattr(self, "_runs") and multilabel != self._is_multilabel:
             given = "multilabel" if multilabel else "single-label"
             raise ValueError(f"The object was not fitted with {given} input.")
+        if multilabel and len(classes) != len(self.classes_):
+            raise ValueError(
+                "y must have one column for each of the labels in `classes`,"
+                f" {len(self.classes_)}. Got {len(classes)} columns instead."
+            )
         if not multilabel and len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
             raise ValueError(
                 "`y` has classes not in `self.classes_`. "

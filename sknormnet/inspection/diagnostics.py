@@ -45,9 +45,9 @@ class TrainingHistory(Record):
         Of the estimator's class.
     loss, validation_loss, validation_score, learning_rate, seconds : ndarray
         As in `history_`; those of shape (0,) were not recorded.
-    best_epoch : int
-        Number, from 1, of the epoch whose weights were kept: the one with the best validation
-        score, or the last one if nothing was held out.
+    best_epoch : int or ndarray of int of shape (n_members,)
+        Number, from 1, of the epoch whose weights were kept, as in `best_epoch_`; of an
+        ensemble, for each of its members.
     """
 
     name: str
@@ -56,7 +56,7 @@ class TrainingHistory(Record):
     validation_score: np.ndarray
     learning_rate: np.ndarray
     seconds: np.ndarray
-    best_epoch: int
+    best_epoch: int | np.ndarray
 
     def as_frame(self) -> Any:
         """Return a pandas DataFrame with a row for each epoch.
@@ -78,21 +78,21 @@ class TrainingHistory(Record):
     def _columns(self) -> dict[str, np.ndarray]:
         """What was recorded in each epoch."""
         n_epochs = len(self.loss)
-        columns = {k: x for k, x in vars(self).items() if isinstance(x, np.ndarray)}
+        columns = {k: x for k, x in vars(self).items() if k not in ("name", "best_epoch")}
         return {k: x for k, x in columns.items() if len(x) == n_epochs}
 
     def _repr_html_(self) -> str:
-        """The table in a notebook; the best epoch is in bold."""
-        columns, best = self._columns(), self.best_epoch - 1
-        n_epochs = len(self.loss)
-        shown = excerpt(n_epochs, keep=[best] if 0 <= best < n_epochs else [])
+        """The table in a notebook; the epochs that were kept are in bold."""
+        columns, n_epochs = self._columns(), len(self.loss)
+        best = [i for i in np.ravel(self.best_epoch - 1).tolist() if 0 <= i < n_epochs]
+        shown = excerpt(n_epochs, keep=best)
         rows = [
             ["..."] * (len(columns) + 1)
             if i is None
             else [str(i + 1), *(cell(x[i]) for x in columns.values())]
             for i in shown
         ]
-        bold = {shown.index(best): range(len(columns) + 1)} if best in shown else {}
+        bold = {shown.index(i): range(len(columns) + 1) for i in best}
         title = f"{self.name}, {n_epochs} epochs, best {self.best_epoch}"
         return html_table(["epoch", *columns], rows, title=title, bold=bold)
 
@@ -307,10 +307,7 @@ def training_history(estimator) -> TrainingHistory:
     net = net_of(estimator)
     check_is_fitted(net)
     history = {name: np.array(values) for name, values in net.history_.items()}
-    scores = history["validation_score"]
-    validated = bool(np.isfinite(scores).any())
-    best = int(np.nanargmax(scores)) + 1 if validated else len(history["loss"])
-    return TrainingHistory(type(net).__name__, **history, best_epoch=best)
+    return TrainingHistory(type(net).__name__, **history, best_epoch=net.best_epoch_)
 
 
 def layer_statistics(

@@ -228,6 +228,7 @@ class BatchNorm(Layer):
     def initialize(self, lent, rng):
         lent.gamma.fill(1)
         lent.beta.fill(0)
+        lent.var.fill(1)  # predictions before the first batch must be finite
 
     def affine(self, lent: SimpleNamespace) -> tuple[np.ndarray, np.ndarray]:
         """Scale and shift that the layer amounts to with the statistics as they are."""

@@ -176,12 +176,12 @@ class Network:
         ]
 
         def forward(x, share, rng):
-            backwards = []
+            backwards, inputs = [], x
             for layer_forward in forwards:
                 x, layer_backward = layer_forward(x, share, rng)
                 backwards.append(layer_backward)
             if tracks:
-                self._track(batch_statistics)
+                self._track(batch_statistics, rows_are_equal(inputs))
 
             def backward(d):
                 for layer_backward in reversed(backwards[first:]):
@@ -207,12 +207,19 @@ class Network:
             )
         return lent
 
-    def _track(self, batch_statistics: np.ndarray) -> None:
+    def _track(self, batch_statistics: np.ndarray, constant: Any) -> None:
         """Move the running averages, free of the bias towards their start.
 
         They are sum(m**age * batch) / sum(m**age); `momentum_weight` is (1 - m) times
-        the denominator.
+        the denominator. A `constant` batch, whose rows are all equal, moves nothing: its
+        variances are 0, which says nothing about the rows that prediction will meet.
         """
+        if constant is not False and np.any(constant):
+            batch_statistics[constant] = self.statistics[constant]
+        if self.momentum_weight == 0:  # subtracting the start from the batch would round
+            self.statistics[...] = batch_statistics
+            self.momentum_weight = 1 - self.momentum
+            return
         self.momentum_weight = self.momentum * self.momentum_weight + 1 - self.momentum
         batch_statistics -= self.statistics
         batch_statistics *= (1 - self.momentum) / self.momentum_weight
@@ -358,6 +365,29 @@ class Network:
     def __setstate__(self, state):
         vars(self).update(state)
         self.freeze()
+
+
+def rows_are_equal(x) -> Any:
+    """Whether all rows of an array, a CSR matrix or each of a list of these are equal.
+
+    Of an array with leading axes, for each of these, or False for all. The first and the last row
+    mostly tell.
+    """
+    if isinstance(x, list):
+        return np.array([rows_are_equal(one) for one in x])
+    if not isinstance(x, np.ndarray):
+        return _sparse_rows_are_equal(x)
+    if (x[..., 0, :] != x[..., -1, :]).any(axis=-1).all():
+        return False
+    return (x == x[..., :1, :]).all(axis=(-2, -1))
+
+
+def _sparse_rows_are_equal(x) -> bool:
+    x = x.tocsr()
+    starts, stops = x.indptr[:-1], x.indptr[1:]
+    rows = ((x.indices[i:j], x.data[i:j]) for i, j in zip(starts, stops, strict=True))
+    first = next(rows)
+    return all(all(map(np.array_equal, first, row)) for row in rows)
 
 
 def _run(steps: list, x) -> np.ndarray:

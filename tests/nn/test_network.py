@@ -13,7 +13,7 @@ from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.layers import Activate, BatchNorm, Dense, Dropout
 from sknormnet.nn.losses import LOSSES, BinaryLogLoss, MulticlassLogLoss
-from sknormnet.nn.network import Network, mlp
+from sknormnet.nn.network import Network, mlp, rows_are_equal
 from sknormnet.training.batches import Samples
 from sknormnet.training.loop import objective
 
@@ -404,6 +404,38 @@ def test_running_statistics(momentum, batchnorm):
         discount = momentum ** np.arange(n_batches)[::-1]
         expected = discount @ np.array(seen) / discount.sum()
         assert_allclose(network.statistics, expected, rtol=1e-10, atol=1e-12)
+
+
+@KINDS
+@pytest.mark.parametrize("row", [None, 1, 5, 11])
+def test_rows_are_equal(row, kind):
+    x = np.repeat(data()[:1], 12, axis=0)
+    if row is not None:
+        x[row, 3] += 1
+    assert bool(rows_are_equal(kind(x))) is (row is None)
+    assert rows_are_equal(kind(x[:1]))
+
+
+@KINDS
+def test_rows_of_each_member_of_a_stack_are_equal(kind):
+    x = np.repeat(data(3)[:, None], 4, axis=1)
+    x[1, 2] += 1
+    stack = x if kind is np.asarray else [kind(one) for one in x]
+    assert rows_are_equal(stack).tolist() == [True, False, True]
+
+
+@DTYPES
+def test_variances_start_at_1_and_the_first_batch_replaces_them_exactly(dtype):
+    network = build(batchnorm="before", dtype=dtype).initialize(np.random.default_rng(0))
+    X = data(dtype=dtype) * dtype(1e-5)
+    assert all((a.var == 1).all() for a in network.arrays() if hasattr(a, "var"))
+    other = build(batchnorm="before", dtype=dtype).initialize(np.random.default_rng(0))
+    other.statistics.fill(0)
+    for each in (network, other):
+        gradient = np.empty_like(each.parameters)
+        each.bind(12, gradient)(X, np.full((1, 12), 1 / 12, dtype), None)
+    assert_array_equal(network.statistics, other.statistics)
+    assert all((a.var < 0.5).all() for a in network.arrays() if hasattr(a, "var"))
 
 
 def test_running_statistics_go_on_from_the_settled_ones():
