@@ -12,6 +12,7 @@ from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.layers import PiecewiseLinear
 from sknormnet.nn.network import Network, mlp
+from sknormnet.nn.quantiles import quantiles
 
 FEW_ROWS = 100  # below, keep_prob="auto" drops none
 KNOT_ROWS = 10_000  # are enough for quantiles
@@ -84,18 +85,11 @@ def encode_inputs(data: Rows, n_bins: int) -> tuple[PiecewiseLinear | None, Any]
         return None, ()
     rows = np.linspace(0, len(data) - 1, min(len(data), KNOT_ROWS)).astype(int)
     rows = rows if data.numbers is None else data.numbers[rows]
-    weight = np.ones(len(rows)) if data.weight is None else data.weight[rows]
-    X, weight = data.X[rows[weight > 0]], weight[weight > 0]
+    X, weight = data.X[rows], None if data.weight is None else data.weight[rows]
     encoded = tuple(k for k, x in enumerate(X.T) if len(np.unique(x)) > n_bins)
     if not encoded:
         return None, ()
-    knots = np.quantile(
-        X[:, encoded],
-        np.arange(n_bins + 1) / n_bins,
-        axis=0,
-        weights=weight,
-        method="inverted_cdf",  # so that a weight of 2 is the row twice
-    )
+    knots = quantiles(X[:, encoded], np.arange(n_bins + 1) / n_bins, weight)
     return PiecewiseLinear(X.shape[1], encoded, n_bins), knots
 
 

@@ -233,8 +233,9 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             numbers in regression.
         sample_weight : array-like of shape (n_samples,), default=None
             What each row counts for in the loss, in batch norm's statistics and in the
-            validation score. Rows of weight 0 are left out, and so are those of less than a
-            millionth of the mean weight.
+            validation score; not negative. Rows of weight 0 are left out, and so are those of
+            less than a millionth of the mean weight. The unit of the weights matters for
+            `alpha` only.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Rows to validate on, instead of a share of X; in a pipeline with
             ``transform_input=["X_val"]`` and metadata routing, transformed as X is. The epoch
@@ -327,18 +328,16 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         self, X, y, sample_weight, *, going_on: bool, incremental: bool
     ) -> tuple[Rows, Loss, int]:
         """Check the data, and return them as the loss takes them, the loss and its outputs."""
-        X, y, weight, rows = self._validate(X, y, sample_weight, reset=not going_on)
+        X, y = self._validate(X, y, reset=not going_on)
+        weight, unit = self._validate_weight(X, y, sample_weight)
+        rows = None if weight is None or weight.all() else row_numbers(len(y))[weight != 0]
         loss, target, n_outputs = self._encode_target(
             y, weight, rows, going_on=going_on, incremental=incremental
         )
-        return Rows(X, y, target, weight, _rows_with_a_say(weight)), loss, n_outputs
+        return Rows(X, y, target, weight, _rows_with_a_say(weight), unit), loss, n_outputs
 
-    def _validate(self, X, y, sample_weight, *, reset: bool):
-        """Check the data.
-
-        Returns X and y as arrays (X perhaps a CSR matrix), the weights, and the numbers
-        of the rows that count, or None if all do.
-        """
+    def _validate(self, X, y, *, reset: bool):
+        """Check the data, and return them as arrays; X may be a CSR matrix."""
         X, y = validate_data(
             self,
             X,
@@ -351,21 +350,22 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        weight = None if sample_weight is None else check_sample_weight(sample_weight, X)
-        weight = self._weigh_classes(y, weight)
-        if weight is None:
-            return X, y, None, None
-        if not weight.sum() > 0:
-            raise ValueError(
-                "The sum of sample_weight must be positive, so the weights may not all be zero."
-                f" Got {weight.sum()} instead."
-            )
-        if self.batchnorm and (weight < 0).any():
-            raise ValueError(
-                "Negative values in sample_weight are allowed with batchnorm=False only:"
-                " with them, a batch's variance could be negative."
-            )
-        return X, y, weight, None if weight.all() else row_numbers(len(weight))[weight != 0]
+        return X, y
+
+    def _validate_weight(self, X, y, sample_weight) -> tuple[np.ndarray | None, float]:
+        """Return the weights of rows and classes, the largest of which is 1, and their unit.
+
+        So equal weights are exactly equal, and no sum of weights can overflow. The unit is
+        what the weights have been divided by.
+        """
+        weight = None
+        if sample_weight is not None:
+            weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+            if (weight < 0).any():
+                raise ValueError(f"sample_weight must be >= 0. Got {weight.min()} instead.")
+        weight, unit = _divided_by_largest(weight)
+        weight, unit_of_classes = _divided_by_largest(self._weigh_classes(y, weight))
+        return weight, unit * unit_of_classes
 
     def _begin(self, data: Rows, n_outputs: int, n_rows: float) -> list[Run]:
         """Runs from the start, each with one stream of random numbers for each use."""
@@ -588,6 +588,19 @@ def hidden_number(layer, n_hidden: int) -> int:
     return int(layer) % n_hidden
 
 
+def _divided_by_largest(weight: np.ndarray | None) -> tuple[np.ndarray | None, float]:
+    """The weights divided by the largest of them, and the largest."""
+    if weight is None:
+        return None, 1.0
+    largest = float(weight.max())
+    if not largest > 0:
+        raise ValueError(
+            "The sum of sample_weight must be positive, so the weights may not all be zero."
+            f" Got {largest} instead."
+        )
+    return weight / largest, largest
+
+
 def _rows_with_a_say(weight: np.ndarray | None) -> np.ndarray | None:
     """Numbers of the rows whose weight is not negligible; None for all.
 
@@ -596,8 +609,7 @@ def _rows_with_a_say(weight: np.ndarray | None) -> np.ndarray | None:
     """
     if weight is None:
         return None
-    size = np.abs(weight)
-    counts = size >= NEGLIGIBLE * size.mean(where=size > 0)
+    counts = weight >= NEGLIGIBLE * weight.mean(where=weight > 0)
     return None if counts.all() else row_numbers(len(weight))[counts]
 
 

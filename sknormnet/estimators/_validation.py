@@ -31,8 +31,11 @@ class Rows:
     target : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         y as the loss takes it.
     weight : ndarray of shape (n_samples,) or None
+        The largest is 1.
     numbers : ndarray of int or None
         Of the rows that take part; None for all.
+    weight_unit : float, default=1.0
+        The largest weight in the user's unit.
     """
 
     X: Any
@@ -40,19 +43,34 @@ class Rows:
     target: np.ndarray
     weight: np.ndarray | None
     numbers: np.ndarray | None
+    weight_unit: float = 1.0
 
     def __len__(self) -> int:
         return self.X.shape[0] if self.numbers is None else len(self.numbers)
 
     def samples(self, dtype) -> Samples:
         """The same rows, to be handed out in batches."""
-        return Samples(self.X, self.target, weight=self.weight, rows=self.numbers, dtype=dtype)
+        return Samples(
+            self.X,
+            self.target,
+            weight=self.weight,
+            rows=self.numbers,
+            dtype=dtype,
+            weight_unit=self.weight_unit,
+        )
 
     @cached_property  # one copy for all members
-    def taken(self) -> tuple[Any, np.ndarray]:
-        """X and y of the rows that take part, for a scorer: y dense, X copied if not all do."""
+    def taken(self) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
+        """X, y and weights (by keyword) of the rows that take part, for a scorer.
+
+        y is dense, and X is copied if some rows do not take part.
+        """
         X, y = (a if self.numbers is None else a[self.numbers] for a in (self.X, self.y))
-        return X, y.toarray() if issparse(y) else y
+        weight = {}
+        if self.weight is not None:
+            taken = self.weight if self.numbers is None else self.weight[self.numbers]
+            weight = {"sample_weight": taken}
+        return X, y.toarray() if issparse(y) else y, weight
 
 
 def own_rows(estimator, X, y, sample_weight) -> Rows | None:
@@ -117,7 +135,7 @@ class Validation:
         self._scorer = None
         if estimator.scoring not in (None, "loss"):
             self._scorer = check_scoring(estimator, scoring=estimator.scoring)
-            self._X, self._y = held.taken
+            self._X, self._y, self._weight = held.taken
 
     def __call__(self, network: Network) -> tuple[float, float]:
         """Return score and loss; NaN if the network has no numbers to predict."""
@@ -133,13 +151,12 @@ class Validation:
 
     def _score(self, network: Network, raw: np.ndarray) -> float:
         """Score by the scorer, or by the estimator's own measure, which needs raw only."""
-        weight = self._samples.weight
         if self._scorer is None:
-            return float(self._estimator._score_raw(self._samples.y, raw, self._loss, weight))
+            y, weight = self._samples.y, self._samples.weight
+            return float(self._estimator._score_raw(y, raw, self._loss, weight))
         fitted = self._estimator._fitted_copy([network], self._loss)
         vars(fitted).pop("feature_names_in_", None)  # the rows are a validated array
-        weights = {} if weight is None else {"sample_weight": weight}
-        score = self._scorer(fitted, self._X, self._y, **weights)
+        score = self._scorer(fitted, self._X, self._y, **self._weight)
         if not isinstance(score, Real):
             raise ValueError(
                 f"scoring must return a number, got {score!r} ({type(score)}) instead."

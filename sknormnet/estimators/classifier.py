@@ -62,8 +62,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     alpha : float, default=0.0
         Strength of the L2 penalty. It adds ``0.5 * alpha * sum(W**2) / total`` to the loss
-        of a batch, where total is the number of its rows times the mean sample weight. It
-        shrinks weights only, never biases, gammas or betas.
+        of a batch, where total is the number of its rows times the mean sample weight. So, as
+        in :class:`~sklearn.linear_model.Ridge`, a sample weight of 2 everywhere stands for
+        each row twice, and alpha counts half as much. It shrinks weights only, never biases,
+        gammas or betas.
 
     weight_decay : float, default=1.0
         Decoupled weight decay: each step first shrinks the weights, and nothing else, by
@@ -231,8 +233,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     class_weight : dict, 'balanced' or None, default=None
         Weight of each class, ``{label: weight}`` with 1 for classes that it does not name,
-        which multiplies the weight of its rows. 'balanced' gives each class the same sum of
-        weights. Not supported for multilabel targets; 'balanced' not by `partial_fit`.
+        which multiplies the weight of its rows; finite and not negative. 'balanced' gives each
+        class the same sum of weights. Not supported for multilabel targets; 'balanced' not by
+        `partial_fit`.
 
     label_smoothing : float, default=0.01
         Share of each target, in [0, 1), that is spread evenly over all classes, which keeps
@@ -447,7 +450,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             The targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts for, relative to the others of this call.
+            What each row counts for, relative to the others of this call; not negative.
         classes : array-like of shape (n_classes,), default=None
             All classes there will ever be, in any order. Needed by the first call only; y
             need not hold them all.
@@ -629,8 +632,17 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             sums = np.bincount(codes, weight)
             of_class = weight.sum() / (np.count_nonzero(sums) * np.where(sums, sums, 1))
         else:
+            self._check_class_weight()
             of_class = np.array([self.class_weight.get(x, 1.0) for x in classes.tolist()], float)
         return weight * of_class[codes]
+
+    def _check_class_weight(self) -> None:
+        for label, weight in self.class_weight.items():
+            if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
+                raise ValueError(
+                    f"Each weight in 'class_weight' of {type(self).__name__} must be a finite"
+                    f" number >= 0. Got {weight!r} for class {label!r} instead."
+                )
 
     def _encode_target(self, y, weight, rows, *, going_on, incremental):
         check_classification_targets(y)

@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sknormnet.estimators._base import BaseNormNet, undone_on_failure
 from sknormnet.estimators._sklearn import Interval, StrOptions, fit_context
 from sknormnet.nn.losses import LOSSES, Loss, Quantiles
+from sknormnet.training.batches import uneven
 
 
 class NormNetRegressor(RegressorMixin, BaseNormNet):
@@ -69,8 +70,10 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
 
     alpha : float, default=0.0
         Strength of the L2 penalty. It adds ``0.5 * alpha * sum(W**2) / total`` to the loss
-        of a batch, where total is the number of its rows times the mean sample weight. It
-        shrinks weights only, never biases, gammas or betas.
+        of a batch, where total is the number of its rows times the mean sample weight. So, as
+        in :class:`~sklearn.linear_model.Ridge`, a sample weight of 2 everywhere stands for
+        each row twice, and alpha counts half as much. It shrinks weights only, never biases,
+        gammas or betas.
 
     weight_decay : float, default=1.0
         Decoupled weight decay: each step first shrinks the weights, and nothing else, by
@@ -446,7 +449,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts for, relative to the others of this call.
+            What each row counts for, relative to the others of this call; not negative.
 
         Returns
         -------
@@ -584,7 +587,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         """Weighted mean and standard deviation of each output, or what leaves it as it is."""
         mean, scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
         if self.standardize_target and loss.allows_shift_and_scale:
-            y = y.astype(np.float64, copy=False)
+            y, weight = y.astype(np.float64, copy=False), uneven(weight)
             mean = np.average(y, axis=0, weights=weight)
             largest = np.abs(y - mean).max(axis=0)
             # A constant target has no spread beyond rounding.
