@@ -17,7 +17,7 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sknormnet._choices import choose
+from sknormnet._choices import choose, plain
 from sknormnet.estimators._architecture import build_network, encode_inputs
 from sknormnet.estimators._callbacks import callbacks_of
 from sknormnet.estimators._reporting import ProgressLine, Report, Table, mean_history
@@ -304,7 +304,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
     def _report(self, jobs: Sequence[Job]) -> None:
         """Have the jobs tell the user how they come along, as `verbose` says."""
         kind = {0: Report, 1: ProgressLine}.get(self.verbose, Table)
-        n_epochs = 1 if jobs[0].incremental else self.max_iter
+        n_epochs = 1 if jobs[0].incremental else plain(self.max_iter)
         report = kind(type(self).__name__, [job.history for job in jobs], n_epochs)
         for job in jobs:
             job.report = report
@@ -372,9 +372,9 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         dtype = self.dtype
         if dtype == "auto":
             dtype = np.float32 if data.X.dtype == np.float32 else np.float64
-        encoding, knots = encode_inputs(data, self.input_bins)
+        encoding, knots = encode_inputs(data, plain(self.input_bins))
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        streams = iter(np.random.SeedSequence(seed).spawn(4 * self.n_members))
+        streams = iter(np.random.SeedSequence(seed).spawn(4 * plain(self.n_members)))
         runs = []
         for weights, order, dropout, split in zip(*[streams] * 4, strict=True):
             network = build_network(
@@ -560,16 +560,16 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         return self._fitted("var")
 
     def _fitted(self, name: str) -> list[np.ndarray]:
-        """The arrays of one name, as read-only views of what the network holds."""
+        """The arrays of one name, which are read-only views of what the network holds."""
         try:
             networks = [run.network for run in self._runs]
         except AttributeError:
             raise AttributeError(f"{type(self).__name__} is not fitted yet.") from None
         found = []
         for layers in zip(*(_named(name, network) for network in networks), strict=True):
-            array = _of_members(layers)
-            array.flags.writeable = False
-            found.append(array)
+            # An array on a read-only buffer cannot be made writeable; a mere view can.
+            memory = np.ascontiguousarray(_of_members(layers)).data
+            found.append(np.asarray(memory.toreadonly()))
         return found
 
     def __sklearn_tags__(self):

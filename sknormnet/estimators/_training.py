@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sknormnet._choices import choose
+from sknormnet._choices import choose, plain
 from sknormnet.estimators._reporting import History, Report
 from sknormnet.estimators._sklearn import check_optimize_result
 from sknormnet.nn.losses import Loss
@@ -97,15 +97,15 @@ def train_full_batch(job: Job, callbacks=None) -> None:
         job.loss,
         job.training.whole(),
         alpha=float(estimator.alpha) or None,
-        max_iter=estimator.max_iter,
-        max_fun=estimator.max_fun,
-        tol=estimator.tol,
+        max_iter=plain(estimator.max_iter),
+        max_fun=plain(estimator.max_fun),
+        tol=plain(estimator.tol),
         report=report,
     )
     if not history.losses:
         report(float(result.fun))
     run.samples += result.nfev * len(job.training)
-    history.n_iter = check_optimize_result("lbfgs", result, estimator.max_iter)
+    history.n_iter = check_optimize_result("lbfgs", result, plain(estimator.max_iter))
     history.is_over = True
 
 
@@ -190,9 +190,9 @@ class Progress:
         run.network.tracks = job.incremental or job.validated or job.watched
         self.batching = _batching(estimator, run, len(job.training), incremental=job.incremental)
         self.alpha = float(estimator.alpha) or None
-        self.max_grad_norm = estimator.max_grad_norm
+        self.max_grad_norm = plain(estimator.max_grad_norm)
         self._schedule = _schedule(estimator, incremental=job.incremental)
-        self._epochs = 1 if job.incremental else estimator.max_iter
+        self._epochs = 1 if job.incremental else plain(estimator.max_iter)
         self._history = job.history
         self._before = job.run.samples
         self._best: tuple | None = None
@@ -221,7 +221,7 @@ class Progress:
         self.job.report.goes_on()
         self.start()
         run = self.job.run
-        run.patience = run.patience.after(score, tol=self._estimator.tol)
+        run.patience = run.patience.after(score, tol=plain(self._estimator.tol))
         self._history.is_over = self._diverged(loss) or self._stalled() or self._at_the_end()
         return not self._history.is_over
 
@@ -255,7 +255,7 @@ class Progress:
         """Whether training ends here because patience does; first the rate may be lowered."""
         run, estimator = self.job.run, self._estimator
         follows_a_plan = self._schedule.planned and not self.job.stops_early
-        if follows_a_plan or run.patience.waited <= estimator.n_iter_no_change:
+        if follows_a_plan or run.patience.waited <= plain(estimator.n_iter_no_change):
             return False
         message = (
             f"{'Validation score' if self.job.validated else 'Training loss'} did not improve"
@@ -287,7 +287,7 @@ class Progress:
 
 def _rate(schedule: Schedule, estimator, run: Run, n_rows: int) -> Callable[[int], float]:
     """The learning rate as a function of the rows seen so far in this call."""
-    start, planned = estimator.learning_rate_init, n_rows * estimator.max_iter
+    start, planned = plain(estimator.learning_rate_init), n_rows * plain(estimator.max_iter)
 
     def rate(seen: int) -> float:
         return float(start * schedule.factor(seen / planned, run.samples, run.stalls))
@@ -298,7 +298,7 @@ def _rate(schedule: Schedule, estimator, run: Run, n_rows: int) -> Callable[[int
 def _batching(estimator, run: Run, n_rows: int, *, incremental: bool) -> dict[str, Any]:
     """How to cut the rows into batches; with batch norm, into none of a single row."""
     least = 2 if run.network.statistics.size else 1
-    batch_size = estimator.batch_size
+    batch_size = plain(estimator.batch_size)
     if incremental and n_rows < least:
         warnings.warn(
             "Got a single row with batch norm, which has nothing to normalise in it: nothing is"
@@ -346,6 +346,4 @@ def _configured(estimator, name: str, table: Mapping[str, type], kind: type) -> 
     found = choose(f"The {name!r} parameter of {type(estimator).__name__}", choice, table, kind)
     if found is choice:
         return found
-    values = {f.name: getattr(estimator, f.name) for f in fields(found)}
-    # A search may hand in numpy.float64, which would drag float32 arrays along.
-    return found(**{k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()})
+    return found(**{f.name: plain(getattr(estimator, f.name)) for f in fields(found)})

@@ -11,6 +11,7 @@ from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 
+from sknormnet._choices import plain
 from sknormnet.estimators._training import is_stochastic
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
@@ -98,7 +99,7 @@ def stops_early(estimator, n_rows: float, *, own: bool) -> bool:
 def split_rows(estimator, data: Rows, seed: int) -> tuple[Rows, Rows]:
     """Split the rows into those to train on and those to score, by classes if there are any."""
     numbers = row_numbers(len(data)) if data.numbers is None else data.numbers
-    n_held = math.ceil(estimator.validation_fraction * len(numbers))
+    n_held = math.ceil(plain(estimator.validation_fraction) * len(numbers))
     if n_held < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' "

@@ -69,9 +69,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     weight_decay : float, default=1.0
         Decoupled weight decay: each step first shrinks the weights, and nothing else, by
-        ``learning_rate * weight_decay`` of themselves. Unlike alpha's, this is not divided by
-        Adam's root mean square, so that all weights shrink alike, nor by the number of rows.
-        Only used when ``solver='adamw'``.
+        ``learning_rate * weight_decay`` of themselves, a share that is cut off at 1. Unlike
+        alpha's, this is not divided by Adam's root mean square, so that all weights shrink
+        alike, nor by the number of rows. Only used when ``solver='adamw'``.
 
     batch_size : int, 'scale' or 'auto', default='scale'
         Number of rows of a minibatch. 'scale' is a thirtieth of the rows, but at least 64 and
@@ -185,8 +185,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     keep_prob : float, 'auto', or array-like of shape (n_hidden_layers,), default='auto'
         Probability to keep a hidden unit in a training step, in (0, 1], for all hidden
         layers or for each [2]_. 'auto' is 0.8, but 1.0 for fewer than 100 rows in `fit` and
-        for 'lbfgs'. Those kept are divided by it, so that prediction, which
-        keeps all, needs no correction (inverted dropout).
+        for 'lbfgs'. The probability is rounded to a multiple of 1/65536, and at least 1/65536.
+        Units that are kept are divided by it, so that prediction, which keeps all units, needs
+        no correction (inverted dropout).
 
     input_keep_prob : float, default=1.0
         The same for the inputs.

@@ -77,9 +77,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
 
     weight_decay : float, default=1.0
         Decoupled weight decay: each step first shrinks the weights, and nothing else, by
-        ``learning_rate * weight_decay`` of themselves. Unlike alpha's, this is not divided by
-        Adam's root mean square, so that all weights shrink alike, nor by the number of rows.
-        Only used when ``solver='adamw'``.
+        ``learning_rate * weight_decay`` of themselves, a share that is cut off at 1. Unlike
+        alpha's, this is not divided by Adam's root mean square, so that all weights shrink
+        alike, nor by the number of rows. Only used when ``solver='adamw'``.
 
     batch_size : int, 'scale' or 'auto', default='scale'
         Number of rows of a minibatch. 'scale' is a thirtieth of the rows, but at least 64 and
@@ -193,8 +193,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     keep_prob : float, 'auto', or array-like of shape (n_hidden_layers,), default='auto'
         Probability to keep a hidden unit in a training step, in (0, 1], for all hidden
         layers or for each [2]_. 'auto' is 0.8, but 1.0 for fewer than 100 rows in `fit` and
-        for 'lbfgs'. Those kept are divided by it, so that prediction, which
-        keeps all, needs no correction (inverted dropout).
+        for 'lbfgs'. The probability is rounded to a multiple of 1/65536, and at least 1/65536.
+        Units that are kept are divided by it, so that prediction, which keeps all units, needs
+        no correction (inverted dropout).
 
     input_keep_prob : float, default=1.0
         The same for the inputs.
@@ -240,8 +241,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     quantile : float or array-like of shape (n_quantiles,), default=0.5
         Order of the quantile to predict, in (0, 1). Several, in increasing order, are
         predicted by one network, for a one-dimensional y, in an array of shape
-        (n_samples, n_quantiles), also if there is one; those of a row never cross. Only used
-        when ``loss='quantile'``.
+        (n_samples, n_quantiles), also if there is one. Those of a row never cross, but may be
+        equal far from the training rows. Only used when ``loss='quantile'``.
 
     huber_delta : float, default=1.35
         Error from which on the Huber loss is linear, in standard deviations of the target with

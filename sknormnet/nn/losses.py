@@ -194,7 +194,8 @@ class Quantiles(Loss):
     """The sum of the pinball losses of several orders, whose predictions never cross.
 
     ``prediction[0] = raw[0]``; ``prediction[j] = prediction[j - 1] + log(1 + exp(raw[j]))``,
-    for the quantiles of a single target, of shape (n_rows, 1).
+    for the quantiles of a single target, of shape (n_rows, 1). Neighbors are equal where
+    that step is below the precision.
 
     Parameters
     ----------

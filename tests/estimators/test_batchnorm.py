@@ -250,7 +250,10 @@ def test_attributes():
     model = plain_regressor(**SETTINGS).fit(X, Y)
     for name in ("gammas_", "betas_", "running_means_", "running_vars_"):
         assert [array.shape for array in getattr(model, name)] == [(8,), (5,)]
-        assert not any(array.flags.writeable for array in getattr(model, name))
+        for array in getattr(model, name):
+            assert not array.flags.writeable
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                array.flags.writeable = True
         assert getattr(plain_regressor(batchnorm=False, **SETTINGS).fit(X, Y), name) == []
         assert not hasattr(NormNetRegressor(), name)
     # Both are learned.
