@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sknormnet._choices import choose
+from sknormnet.estimators._objects import check_activation
 from sknormnet.estimators._validation import Rows
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
@@ -43,6 +44,8 @@ def build_network(
         choose(f"Each 'activation' of {_name(estimator)}", x, ACTIVATIONS, Activation)
         for x in _per_layer(estimator, "activation", len(hidden))
     ]
+    for activation in activations:
+        check_activation(_name(estimator), activation, dtype)
     keep_probs = _per_layer(estimator, "keep_prob", len(hidden))
     if isinstance(estimator.keep_prob, str):
         few = n_rows < FEW_ROWS or estimator.solver == "lbfgs"

@@ -51,6 +51,8 @@ class Job:
         Tells the user.
     watched : bool
         Whether something else than `validate` predicts with the network before it is trained.
+    largest_input : float
+        The largest absolute value of X.
     """
 
     estimator: Any
@@ -64,6 +66,7 @@ class Job:
     history: History = field(default_factory=History)
     report: Report = field(default_factory=Report)
     watched: bool = False
+    largest_input: float = math.inf
 
     @property
     def validated(self) -> bool:
@@ -292,7 +295,23 @@ def _rate(schedule: Schedule, estimator, run: Run, n_rows: int) -> Callable[[int
     def rate(seen: int) -> float:
         return float(start * schedule.factor(seen / planned, run.samples, run.stalls))
 
-    return rate
+    def checked(seen: int) -> float:
+        factor = schedule.factor(seen / planned, run.samples, run.stalls)
+        try:
+            found = float(start * float(factor))
+        except (TypeError, ValueError):
+            found = math.nan
+        # At the end, where there are no more steps, the rate is only recorded.
+        if seen < planned and not 0 <= found < math.inf:
+            raise ValueError(
+                f"The 'learning_rate' parameter of {type(estimator).__name__} must give finite"
+                f" factors >= 0. {estimator.learning_rate!r} gave {factor!r} at a progress of"
+                f" {seen / planned:.3g} instead."
+            )
+        return found
+
+    built_in = type(schedule) in (Constant, *SCHEDULES.values())
+    return rate if built_in else checked
 
 
 def _batching(estimator, run: Run, n_rows: int, *, incremental: bool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
 from sknormnet.training.batches import Samples, hold_out, row_numbers
 
+READ = 2**20  # numbers of X that are read at a time
 MANY_ROWS = 10_000  # above, early_stopping="auto" holds a share of them out
 
 
@@ -49,6 +50,17 @@ class Rows:
     def __len__(self) -> int:
         return self.X.shape[0] if self.numbers is None else len(self.numbers)
 
+    @cached_property
+    def largest_input(self) -> float:
+        """The largest absolute value of X, rows that do not take part included."""
+        values = self.X if isinstance(self.X, np.ndarray) else self.X.data
+        return _largest(values.T if values.flags.f_contiguous else values)
+
+    @property
+    def largest_target(self) -> float:
+        """The largest absolute value of the targets that take part."""
+        return _largest(self.target if self.numbers is None else self.target[self.numbers])
+
     def samples(self, dtype) -> Samples:
         """The same rows, to be handed out in batches."""
         return Samples(
@@ -70,8 +82,59 @@ class Rows:
         weight = {}
         if self.weight is not None:
             taken = self.weight if self.numbers is None else self.weight[self.numbers]
-            weight = {"sample_weight": taken}
+            # In the user's unit, unless sums of such weights would overflow.
+            unit = self.weight_unit if taken.sum() * self.weight_unit < math.inf else 1.0
+            weight = {"sample_weight": taken * unit}
         return X, y.toarray() if issparse(y) else y, weight
+
+
+def _largest(values: np.ndarray) -> float:
+    """The largest absolute value of an array, read once from begin to end without a copy."""
+    n_rows = max(1, READ // math.prod(values.shape[1:]))
+    starts = range(0, len(values), n_rows)
+    parts = (values[start : start + n_rows] for start in starts)
+    return max((max(float(x.max()), -float(x.min())) for x in parts), default=0.0)
+
+
+def check_range(data: Rows, dtype: np.dtype, *, suffix: str = "") -> None:
+    """Raise an error if X or y are infinite in the precision of the network."""
+    largest = float(np.finfo(dtype).max)
+    if data.largest_input > largest:
+        name, found, remedy = f"X{suffix}", data.largest_input, "Scale it, as with StandardScaler"
+    elif not data.largest_target <= largest:  # NaN too, where numbers cancel out
+        name, found, remedy = f"y{suffix}", data.largest_target, "Scale it"
+    else:
+        return
+    wider = ", or set dtype='float64'" if dtype == np.float32 else ""
+    raise ValueError(
+        f"{name} contains values too large for the {dtype} network: the largest is {found:.3g}, and"
+        f" {dtype} holds numbers up to {largest:.3g}. {remedy}{wider}."
+    )
+
+
+def check_network(network: Network, training: Samples, largest_input: float) -> None:
+    """Raise an error if the network, or a prediction for a training row, is not finite.
+
+    Bounds on the predictions tell in nearly all cases, at next to no cost. Only where they do
+    not, or with activation functions of the user's own, all training rows are predicted.
+    """
+    if not network.is_finite():
+        raise ValueError(
+            "Solver produced non-finite parameter weights. The input data may"
+            " contain large values and need to be preprocessed."
+        )
+    network.freeze()
+    with np.errstate(over="ignore", invalid="ignore"):
+        if network.bound(largest_input) < np.finfo(network.dtype).max / 2:
+            return
+        chunks = training.chunks(network.chunk_rows)
+        if all(np.isfinite(network.predict(x)).all() for x, _ in chunks):
+            return
+    raise ValueError(
+        "The network's predictions for its training rows are not finite: training has diverged,"
+        f" or X contains values too large for the {network.dtype} network. Decrease"
+        " 'learning_rate_init', or scale X, as with StandardScaler."
+    )
 
 
 def own_rows(estimator, X, y, sample_weight) -> Rows | None:

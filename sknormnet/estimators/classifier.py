@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from sknormnet.estimators._base import BaseNormNet, undone_on_failure
+from sknormnet.estimators._base import BaseNormNet, spread, undone_on_failure
 from sknormnet.estimators._sklearn import (
     Interval,
     StrOptions,
@@ -215,7 +215,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         - 'zeros'
 
     dtype : {'auto', 'float32', 'float64'}, default='auto'
-        Precision of the network. 'auto' is float32 for X of that dtype, else float64.
+        Precision of the network. 'auto' is float32 for X of that dtype, else float64. In
+        regression, 'auto' is float64 also where targets that are not standardized are too far
+        from 0 for float32: more than 10,000 standard deviations, or out of its range.
 
     n_members : int, default=1
         Number of networks to train, an ensemble; they differ in their initial weights, the
@@ -489,8 +491,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             The most probable class of each row, or all labels with a probability above 0.5.
         """
-        raw = self._predict_raw(X)
-        decided = _decide(raw, self._loss)
+        (decided,) = self._predict_by_chunks(X, lambda raws: (self._decided(raws),))
         if self._is_multilabel:
             return decided.astype(int)
         return self.classes_[decided.ravel().astype(np.intp)]
@@ -509,7 +510,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             Log odds of ``classes_[1]`` for two classes, and of each label for multilabel
             targets; unnormalised log probabilities for more classes.
         """
-        raw = self._predict_raw(X)
+        (raw,) = self._predict_by_chunks(X, lambda raws: (self._pooled(raws),))
         return raw.ravel() if raw.shape[1] == 1 else raw
 
     def predict_proba(self, X, return_std=False):
@@ -533,19 +534,21 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         p_std : ndarray of shape (n_samples, n_classes)
             How unsure the networks are of them. Only with `return_std`.
         """
-        raws = self._predict_raws(X)
-        p = self._proba(self._pooled(raws))
         if not return_std:
-            return p
-        if len(raws) == 1:
-            return p, self.predict_proba_samples(X, 100, random_state=0).std(axis=0)
-        return p, np.std([self._proba(raw) for raw in raws], axis=0)
+            return self._predict_by_chunks(X, lambda raws: (self._proba(self._pooled(raws)),))[0]
+        if len(self._fitted_networks()) > 1:
+            return self._predict_by_chunks(X, self._proba_and_std)
+        samples = map(self._proba, self._sample_raw(X, 100, random_state=0))
+        return self.predict_proba(X), spread(samples)
 
-    def _predict_raw(self, X) -> np.ndarray:
-        """The raw predictions that stand for the mean of the members' probabilities."""
-        return self._pooled(self._predict_raws(X))
+    def _proba_and_std(self, raws: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        return self._proba(self._pooled(raws)), spread(map(self._proba, raws))
+
+    def _decided(self, raws: list[np.ndarray]) -> np.ndarray:
+        return _decide(self._pooled(raws), self._loss)
 
     def _pooled(self, raws: list[np.ndarray]) -> np.ndarray:
+        """The raw predictions that stand for the mean of the members' probabilities."""
         return raws[0] if len(raws) == 1 else self._loss.pooled(raws)
 
     def _proba(self, raw: np.ndarray) -> np.ndarray:
@@ -608,15 +611,21 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         log_p : ndarray of shape (n_samples, n_classes)
             Natural logarithm of the probability of each class or label.
         """
-        raw = self._predict_raw(X)
-        return self._log_proba(raw).astype(raw.dtype, copy=False)
+
+        def log_proba(raws: list[np.ndarray]) -> tuple[np.ndarray]:
+            raw = self._pooled(raws)
+            return (self._log_proba(raw).astype(raw.dtype, copy=False),)
+
+        return self._predict_by_chunks(X, log_proba)[0]
 
     def _log_proba(self, raw: np.ndarray) -> np.ndarray:
-        """Raw predictions -> log probabilities in float64."""
+        """Raw predictions -> log probabilities in float64, finite in the dtype of `raw`."""
         wide = raw.astype(np.float64)
         if self.out_activation_ == "logistic" and not self._is_multilabel:
             wide = np.hstack([-wide, wide])  # the odds of either class
-        return self._loss.log_inverse_link(wide)
+        with np.errstate(over="ignore"):
+            log_p = self._loss.log_inverse_link(wide)
+        return np.maximum(log_p, np.finfo(raw.dtype).min)
 
     @property
     def _is_multilabel(self) -> bool:

@@ -248,6 +248,13 @@ def _pinball_slope(residual: np.ndarray, order) -> np.ndarray:
     return slope
 
 
+def _saturated_exp(raw: np.ndarray) -> np.ndarray:
+    """The exponential, or the largest number of the dtype where that is smaller."""
+    with np.errstate(over="ignore"):
+        y = np.exp(raw)
+    return np.minimum(y, np.finfo(raw.dtype).max, out=y)
+
+
 class GammaDeviance(Loss):
     """Half the gamma deviance with a log link, ``mean = exp(raw)``, for y > 0.
 
@@ -266,7 +273,7 @@ class GammaDeviance(Loss):
         return deviance
 
     def inverse_link(self, raw):
-        return np.exp(raw)
+        return _saturated_exp(raw)
 
     def baseline(self, y, weight, n_outputs):
         return np.log(np.average(y, axis=0, weights=weight))
@@ -293,7 +300,7 @@ class PoissonDeviance(Loss):
         return deviance
 
     def inverse_link(self, raw):
-        return np.exp(raw)
+        return _saturated_exp(raw)
 
     def baseline(self, y, weight, n_outputs):
         mean = np.average(y, axis=0, weights=weight)

@@ -125,7 +125,7 @@ class Custom(Schedule):
     of_progress: Callable[[float], float]
 
     def factor(self, progress, samples, stalls):
-        return float(self.of_progress(progress))
+        return self.of_progress(progress)
 
 
 SCHEDULES: dict[str, type[Schedule]] = {

@@ -220,7 +220,7 @@ def test_the_unit_of_uneven_weights_does_not_matter_without_alpha(loss):
     assert_allclose(other, expected, rtol=0, atol=1e-12)
 
 
-def test_a_scorer_gets_equal_weights_too():
+def test_a_scorer_gets_equal_weights_too_as_they_were_given():
     seen = []
 
     def scorer(estimator, X, y, sample_weight):
@@ -228,7 +228,7 @@ def test_a_scorer_gets_equal_weights_too():
         return estimator.score(X, y)
 
     plain_classifier(early_stopping=True, scoring=scorer, **SETTINGS).fit(X, Y, np.full(40, 7.3))
-    assert_array_equal(seen[0], np.ones(len(seen[0])))
+    assert_array_equal(seen[0], np.full(len(seen[0]), 7.3))
 
 
 # A learning rate too small for any weight to change shows the loss of the starting weights.
