@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sknormnet._choices import choose, plain
 from sknormnet.estimators._architecture import build_network, encode_inputs
 from sknormnet.estimators._callbacks import callbacks_of
-from sknormnet.estimators._objects import baseline, check_loss
+from sknormnet.estimators._objects import check_loss
 from sknormnet.estimators._reporting import ProgressLine, Report, Table, mean_history
 from sknormnet.estimators._sklearn import (
     CALLBACK_STATE,
@@ -320,7 +320,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             )
         check_loss(type(self).__name__, loss, training, n_outputs, dtype)
         if not going_on:
-            raw = baseline(type(self).__name__, loss, training, n_outputs)
+            raw = loss.baseline(training.y, training.weight, n_outputs)
             for run in runs:
                 run.network.start_at(raw)
         self._report(jobs)

@@ -44,8 +44,8 @@ def _filled(owner: str, activation: Activation, name: str, *args: np.ndarray) ->
     return out
 
 
-def baseline(owner: str, loss: Loss, training: Samples, n_outputs: int) -> np.ndarray:
-    """Return the constant raw prediction to start at, which must be one."""
+def _baseline(owner: str, loss: Loss, training: Samples, n_outputs: int) -> np.ndarray:
+    """The constant raw prediction to start at, which must be one."""
     must = f"The baseline of the 'loss' of {owner} must be an array of shape ({n_outputs},)"
     raw = loss.baseline(training.y, training.weight, n_outputs)
     if np.shape(raw) != (n_outputs,):
@@ -59,7 +59,7 @@ def check_loss(owner: str, loss: Loss, training: Samples, n_outputs: int, dtype)
     """Raise a ValueError unless a loss of the user's own returns losses and fills in gradients."""
     if type(loss).__module__ == Loss.__module__:
         return
-    y, start = training.y[:8], baseline(owner, loss, training, n_outputs)
+    y, start = training.y[:8], _baseline(owner, loss, training, n_outputs)
     y = y.astype(dtype) if y.ndim == 2 else y
     raw = np.linspace(-0.5, 0.5, len(y) * n_outputs).reshape(-1, n_outputs) + start
     raw = raw.astype(dtype)
