@@ -1,7 +1,9 @@
-"""Every choice takes a name or an object: one function that resolves it, one error sentence."""
+"""What a parameter's value stands for: an object of a table, or a Python number."""
 
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 
 def choose(what: str, choice: Any, table: Mapping[str, Any], kind: Any) -> Any:
@@ -29,3 +31,14 @@ def choose(what: str, choice: Any, table: Mapping[str, Any], kind: Any) -> Any:
         f"{what} must be a str among {sorted(table)} or an instance of"
         f" {kind.__module__}.{kind.__qualname__}. Got {choice!r} instead."
     )
+
+
+def plain(value: Any) -> Any:
+    """Return a NumPy scalar as the Python number that it is, and all else as it is.
+
+    Parameters are read through this: NumPy's small integers would wrap around, and its floats
+    would bring their own precision along.
+    """
+    if isinstance(value, np.floating):
+        return float(value)  # the item of a longdouble is a longdouble
+    return value.item() if isinstance(value, np.generic) else value

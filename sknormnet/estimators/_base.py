@@ -4,7 +4,7 @@ import copy
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import cycle, islice
@@ -18,9 +18,10 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sknormnet._choices import choose
+from sknormnet._choices import choose, plain
 from sknormnet.estimators._architecture import build_network, encode_inputs
 from sknormnet.estimators._callbacks import callbacks_of
+from sknormnet.estimators._objects import check_loss
 from sknormnet.estimators._reporting import ProgressLine, Report, Table, joined, mean_history
 from sknormnet.estimators._sklearn import (
     CALLBACK_STATE,
@@ -33,7 +34,15 @@ from sknormnet.estimators._sklearn import (
 )
 from sknormnet.estimators._stacks import train
 from sknormnet.estimators._training import Job, has_nothing_to_normalize, is_stochastic
-from sknormnet.estimators._validation import Rows, Validation, own_rows, split_rows, stops_early
+from sknormnet.estimators._validation import (
+    Rows,
+    Validation,
+    check_network,
+    check_range,
+    own_rows,
+    split_rows,
+    stops_early,
+)
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.layers import Dense, Dropout
@@ -235,8 +244,9 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             numbers in regression.
         sample_weight : array-like of shape (n_samples,), default=None
             What each row counts for in the loss, in batch norm's statistics and in the
-            validation score. Rows of weight 0 are left out, and so are those of less than a
-            millionth of the mean weight.
+            validation score; not negative. Rows of weight 0 are left out, and so are those of
+            less than a millionth of the mean weight. The unit of the weights matters for
+            `alpha` only.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Rows to validate on, instead of a share of X; in a pipeline with
             ``transform_input=["X_val"]`` and metadata routing, transformed as X is. The epoch
@@ -303,6 +313,8 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         held = own_rows(self, *held_out, like=data)
         early = stops_early(self, n_rows, own=held is not None)
         runs = (self._go_on if going_on else self._begin)(data, n_outputs, n_rows)
+        if held is not None:
+            check_range(held, runs[0].network.dtype, suffix="_val")
         if early and held is None:
             data, held = split_rows(self, data, runs[0].split_seed)
         dtype, jobs = runs[0].network.dtype, []
@@ -311,7 +323,19 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             validate = None if held is None else Validation(self, held, loss, dtype)
             scores = "loss" if held is None else ("score", self.scoring)
             run.watch(scores, anew=not incremental)
-            jobs.append(Job(self, run, loss, training, validate, going_on, incremental))
+            jobs.append(
+                Job(
+                    self,
+                    run,
+                    loss,
+                    training,
+                    validate,
+                    going_on,
+                    incremental,
+                    largest_input=data.largest_input,
+                )
+            )
+        check_loss(type(self).__name__, loss, training, n_outputs, dtype)
         if not going_on:
             raw = loss.baseline(training.y, training.weight, n_outputs)
             for run in runs:
@@ -322,7 +346,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
     def _report(self, jobs: Sequence[Job]) -> None:
         """Have the jobs tell the user how they come along, as `verbose` says."""
         kind = {0: Report, 1: ProgressLine}.get(self.verbose, Table)
-        n_epochs = 1 if jobs[0].incremental else self.max_iter
+        n_epochs = 1 if jobs[0].incremental else plain(self.max_iter)
         unit = "epoch" if is_stochastic(self) else "iteration"
         report = kind(type(self).__name__, [job.history for job in jobs], n_epochs, unit)
         for job in jobs:
@@ -336,29 +360,23 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             if not job.incremental:
                 chunks = partial(job.training.chunks, network.chunk_rows)
                 network.settle(chunks, len(job.training))
-            if not network.is_finite():
-                raise ValueError(
-                    "Solver produced non-finite parameter weights. The input data may"
-                    " contain large values and need to be preprocessed."
-                )
+            check_network(network, job.training, job.largest_input)
         return self._keep(jobs)
 
     def _encode(
         self, X, y, sample_weight, *, going_on: bool, incremental: bool
     ) -> tuple[Rows, Loss, int]:
         """Check the data, and return them as the loss takes them, the loss and its outputs."""
-        X, y, weight, rows = self._validate(X, y, sample_weight, reset=not going_on)
+        X, y = self._validate(X, y, reset=not going_on)
+        weight, unit = self._validate_weight(X, y, sample_weight)
+        rows = None if weight is None or weight.all() else row_numbers(len(weight))[weight != 0]
         loss, target, n_outputs = self._encode_target(
             y, weight, rows, going_on=going_on, incremental=incremental
         )
-        return Rows(X, y, target, weight, _rows_with_a_say(weight)), loss, n_outputs
+        return Rows(X, y, target, weight, _rows_with_a_say(weight), unit), loss, n_outputs
 
-    def _validate(self, X, y, sample_weight, *, reset: bool):
-        """Check the data.
-
-        Returns X and y as arrays (X perhaps a CSR matrix), the weights, and the numbers
-        of the rows that count, or None if all do.
-        """
+    def _validate(self, X, y, *, reset: bool):
+        """Check the data, and return them as arrays; X may be a CSR matrix."""
         X, y = validate_data(
             self,
             X,
@@ -371,30 +389,30 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        weight = None if sample_weight is None else check_sample_weight(sample_weight, X)
-        weight = self._weigh_classes(y, weight)
-        if weight is None:
-            return X, y, None, None
-        if not weight.sum() > 0:
-            raise ValueError(
-                "The sum of sample_weight must be positive, so the weights may not all be zero."
-                f" Got {weight.sum()} instead."
-            )
-        if self.batchnorm and (weight < 0).any():
-            raise ValueError(
-                "Negative values in sample_weight are allowed with batchnorm=False only:"
-                " with them, a batch's variance could be negative."
-            )
-        return X, y, weight, None if weight.all() else row_numbers(len(weight))[weight != 0]
+        return X, y
+
+    def _validate_weight(self, X, y, sample_weight) -> tuple[np.ndarray | None, float]:
+        """Return the weights of rows and classes, the largest of which is 1, and their unit.
+
+        So equal weights are exactly equal, and no sum of weights can overflow. The unit is
+        what the weights have been divided by.
+        """
+        weight, unit = None, 1.0
+        if sample_weight is not None:
+            weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+            if (weight < 0).any():
+                raise ValueError(f"sample_weight must be >= 0. Got {weight.min()} instead.")
+            unit = _divisor(weight)
+            weight = weight / unit
+        weight, of_classes = _divided_by_largest(self._weigh_classes(y, weight))
+        return weight, unit * of_classes
 
     def _begin(self, data: Rows, n_outputs: int, n_rows: float) -> list[Run]:
         """Runs from the start, each with one stream of random numbers for each use."""
-        dtype = self.dtype
-        if dtype == "auto":
-            dtype = np.float32 if data.X.dtype == np.float32 else np.float64
-        encoding, knots = encode_inputs(data, self.input_bins)
+        dtype = self._choose_dtype(data)
+        encoding, knots = encode_inputs(data, plain(self.input_bins))
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        streams = iter(np.random.SeedSequence(seed).spawn(4 * self.n_members))
+        streams = iter(np.random.SeedSequence(seed).spawn(4 * plain(self.n_members)))
         runs = []
         for weights, order, dropout, split in zip(*[streams] * 4, strict=True):
             network = build_network(
@@ -411,6 +429,26 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             )
         return runs
 
+    def _choose_dtype(self, data: Rows) -> np.dtype:
+        """The precision of the network, which must hold X and y."""
+        dtype = self.dtype
+        if dtype == "auto":
+            narrow = data.X.dtype == np.float32 and self._fits_float32(data)
+            dtype = np.float32 if narrow else np.float64
+        check_range(data, np.dtype(dtype))
+        if self.dtype == "float32" and not self._fits_float32(data):
+            warnings.warn(
+                "The values of y are too close together for a float32 network, as far as they are"
+                " from 0. Set standardize_target=True, subtract the mean of y, or set"
+                " dtype='float64'.",
+                stacklevel=3,
+            )
+        return np.dtype(dtype)
+
+    def _fits_float32(self, data: Rows) -> bool:
+        """Whether float32 numbers can tell the targets apart."""
+        return True
+
     def _go_on(self, data: Rows, n_outputs: int, n_rows: float) -> list[Run]:
         """Copies of the last runs, so that these survive a failure, under today's parameters."""
         runs = copy.deepcopy(self._runs)
@@ -425,6 +463,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
                 "Training can go on (partial_fit, warm_start=True) only with the same n_members."
                 f" It was {len(runs)} and would be {self.n_members}."
             )
+        check_range(data, before.dtype)
         encoding = before.encoding
         for run in runs:
             network = build_network(
@@ -533,16 +572,43 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         """
         X = self._validate_inputs(X)
         number = hidden_number(layer, len(self.coefs_) - 1)
-        return _of_members([run.network.hidden(X, number) for run in self._runs])
+        networks = [run.network for run in self._runs]
+        return _of_members([_finite(x, partial(x.hidden, number=number), X) for x in networks])
+
+    def _fitted_networks(self) -> list[Network]:
+        check_is_fitted(self)
+        return [run.network for run in self._runs]
 
     def _validate_inputs(self, X):
         check_is_fitted(self)
         return validate_data(self, X, accept_sparse="csr", dtype="numeric", reset=False)
 
-    def _predict_raws(self, X) -> list[np.ndarray]:
-        """Each network's raw predictions, of shape (n_samples, n_outputs)."""
+    def _predict_by_chunks(self, X, function: Callable) -> tuple[np.ndarray, ...]:
+        """Return what a function of raw predictions returns for all rows of X.
+
+        The rows go in chunks, so that memory is bounded also with many members.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        function : callable ``raws -> tuple of arrays``
+            Gets a list of the raw predictions of each member, of shape (n_rows, n_outputs),
+            and returns arrays whose first axis is the rows.
+        """
         X = self._validate_inputs(X)
-        return [run.network.predict(X) for run in self._runs]
+        networks = [run.network for run in self._runs]
+        n_rows = networks[0].chunk_rows
+        step = max(1, n_rows // len(networks))  # as many numbers as of a single member
+        whole: tuple[np.ndarray, ...] = ()
+        for start in range(0, X.shape[0], n_rows):
+            chunk = X[start : start + n_rows]
+            raws = [_finite(network, network.predict, chunk) for network in networks]
+            for first in range(0, chunk.shape[0], step):
+                parts = function([raw[first : first + step] for raw in raws])
+                whole = whole or tuple(np.empty((X.shape[0], *x.shape[1:]), x.dtype) for x in parts)
+                for array, part in zip(whole, parts, strict=True):
+                    array[start + first : start + first + len(part)] = part
+        return whole
 
     def _sample_raw(self, X, n_samples, random_state) -> Iterator[np.ndarray]:
         """Raw predictions with dropout on, time after time, of one member after the other."""
@@ -558,8 +624,8 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             )
         seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
         rng = np.random.Generator(np.random.SFC64(seed))
-        members = cycle(run.network for run in self._runs)
-        return (network.sample(X, rng) for network in islice(members, int(n_samples)))
+        members = islice(cycle(run.network for run in self._runs), int(n_samples))
+        return (_finite(network, partial(network.sample, rng=rng), X) for network in members)
 
     # ----------------------------------------------------------------------- attributes
 
@@ -597,16 +663,16 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         return self._fitted("var")
 
     def _fitted(self, name: str) -> list[np.ndarray]:
-        """The arrays of one name, as read-only views of what the network holds."""
+        """The arrays of one name, which are read-only views of what the network holds."""
         try:
             networks = [run.network for run in self._runs]
         except AttributeError:
             raise AttributeError(f"{type(self).__name__} is not fitted yet.") from None
         found = []
         for layers in zip(*(_named(name, network) for network in networks), strict=True):
-            array = _of_members(layers)
-            array.flags.writeable = False
-            found.append(array)
+            # An array on a read-only buffer cannot be made writeable; a mere view can.
+            memory = np.ascontiguousarray(_of_members(layers)).data
+            found.append(np.asarray(memory.toreadonly()))
         return found
 
     def __sklearn_tags__(self):
@@ -625,6 +691,73 @@ def hidden_number(layer, n_hidden: int) -> int:
     return int(layer) % n_hidden
 
 
+def _finite(network: Network, predict: Callable, X) -> np.ndarray:
+    """Return what the network makes of X, which must be numbers."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = predict(X)
+    if np.isfinite(values).all():
+        return values
+    if not network.is_finite():
+        raise ValueError("The network has no finite weights: its training has diverged.")
+    wider = " or fit with dtype='float64'" if network.dtype == np.float32 else ""
+    raise ValueError(
+        f"X contains values too large for the {network.dtype} network: what it makes of them is"
+        f" not finite. Scale X, as with StandardScaler{wider}."
+    )
+
+
+def spread(samples: Iterable[np.ndarray], unit=1.0) -> np.ndarray:
+    """Return the standard deviation of each element over the samples, one after the other.
+
+    Parameters
+    ----------
+    samples : iterable of ndarray
+        All of one shape and dtype, which the result has too.
+    unit : float or ndarray, default=1.0
+        About as large as the samples, whose squares might overflow. Where they do so all the
+        same, the result is the largest number of the dtype.
+
+    References
+    ----------
+    Welford (1962), "Note on a method for calculating corrected sums of squares and products",
+    Technometrics 4.
+    """
+    mean, squares = np.zeros(()), np.zeros(())
+    with np.errstate(over="ignore", invalid="ignore"):
+        for n, sample in enumerate(samples, 1):
+            delta = np.divide(sample, unit, dtype=np.float64) - mean
+            mean = mean + delta / n
+            delta *= delta
+            squares = squares + delta * ((n - 1) / n)
+        std = np.sqrt(squares / n) * unit
+    largest = np.finfo(sample.dtype).max
+    return np.nan_to_num(np.minimum(std, largest), nan=largest).astype(sample.dtype, copy=False)
+
+
+def _divisor(weight: np.ndarray) -> float:
+    """What to divide weights by, so that their products and sums do not overflow.
+
+    Equal ones become exactly 1; of others, a power of two leaves all digits as they are.
+    """
+    largest = float(weight.max())
+    if ((weight == largest) | (weight == 0)).all():
+        return largest or 1.0
+    return math.ldexp(1.0, math.frexp(largest)[1] - 1)
+
+
+def _divided_by_largest(weight: np.ndarray | None) -> tuple[np.ndarray | None, float]:
+    """The weights divided by the largest of them, and the largest."""
+    if weight is None:
+        return None, 1.0
+    largest = float(weight.max())
+    if not largest > 0:
+        raise ValueError(
+            "The sum of sample_weight must be positive, so the weights may not all be zero."
+            f" Got {largest} instead."
+        )
+    return weight / largest, largest
+
+
 def _rows_with_a_say(weight: np.ndarray | None) -> np.ndarray | None:
     """Numbers of the rows whose weight is not negligible; None for all.
 
@@ -633,8 +766,7 @@ def _rows_with_a_say(weight: np.ndarray | None) -> np.ndarray | None:
     """
     if weight is None:
         return None
-    size = np.abs(weight)
-    counts = size >= NEGLIGIBLE * size.mean(where=size > 0)
+    counts = weight >= NEGLIGIBLE * weight.mean(where=weight > 0)
     return None if counts.all() else row_numbers(len(weight))[counts]
 
 

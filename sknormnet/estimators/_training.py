@@ -1,5 +1,6 @@
 """How an estimator's parameters steer training: when it stops, what it keeps, what it says."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sknormnet._choices import choose
+from sknormnet._choices import choose, plain
 from sknormnet.estimators._reporting import History, Report
 from sknormnet.estimators._sklearn import check_optimize_result
 from sknormnet.nn.losses import Loss
@@ -48,6 +49,8 @@ class Job:
         Tells the user.
     watched : bool
         Whether something else than `validate` predicts with the network before it is trained.
+    largest_input : float
+        The largest absolute value of X.
     """
 
     estimator: Any
@@ -60,6 +63,7 @@ class Job:
     history: History = field(default_factory=History)
     report: Report = field(default_factory=Report)
     watched: bool = False
+    largest_input: float = math.inf
 
     @property
     def validated(self) -> bool:
@@ -106,16 +110,16 @@ def train_full_batch(job: Job, callbacks=None) -> None:
         job.loss,
         job.training.whole(),
         alpha=float(estimator.alpha) or None,
-        max_iter=estimator.max_iter,
-        max_fun=estimator.max_fun,
-        tol=estimator.tol,
+        max_iter=plain(estimator.max_iter),
+        max_fun=plain(estimator.max_fun),
+        tol=plain(estimator.tol),
         report=report,
     )
     if not history.losses:
         report(float(result.fun))
     run.samples += result.nfev * len(job.training)
     job.report.clear()  # this may warn
-    history.n_iter = check_optimize_result("lbfgs", result, estimator.max_iter)
+    history.n_iter = check_optimize_result("lbfgs", result, plain(estimator.max_iter))
     history.best_epoch = len(history.losses)
     history.is_over = True
 
@@ -202,9 +206,9 @@ class Progress:
         run.network.tracks = job.incremental or job.validated or job.watched
         self.batching = _batching(estimator, run, len(job.training))
         self.alpha = float(estimator.alpha) or None
-        self.max_grad_norm = estimator.max_grad_norm
+        self.max_grad_norm = plain(estimator.max_grad_norm)
         self._schedule = _schedule(estimator)
-        self._epochs = 1 if job.incremental else estimator.max_iter
+        self._epochs = 1 if job.incremental else plain(estimator.max_iter)
         self._history = job.history
         self._before = job.run.samples
         self._best: tuple | None = None
@@ -224,7 +228,7 @@ class Progress:
         if job.going_on and job.validate:
             score, _ = job.validate(job.run.network)
             self._keep_if_best(score)
-            job.run.patience = job.run.patience.after(score, tol=self._estimator.tol)
+            job.run.patience = job.run.patience.after(score, tol=plain(self._estimator.tol))
         self._start_clock()
 
     def _start_clock(self) -> None:
@@ -241,7 +245,7 @@ class Progress:
         self.job.report.goes_on()
         self._start_clock()
         run = self.job.run
-        run.patience = run.patience.after(score, tol=self._estimator.tol)
+        run.patience = run.patience.after(score, tol=plain(self._estimator.tol))
         self._history.is_over = self._diverged(loss) or self._stalled() or self._at_the_end()
         return not self._history.is_over
 
@@ -283,7 +287,7 @@ class Progress:
         """Whether training ends here because patience does; first the rate may be lowered."""
         run, estimator = self.job.run, self._estimator
         # The best epochs of a planned schedule are its last ones, at low rates: all are run.
-        if self._schedule.planned or run.patience.waited <= estimator.n_iter_no_change:
+        if self._schedule.planned or run.patience.waited <= plain(estimator.n_iter_no_change):
             return False
         message = (
             f"{'Validation score' if self.job.validated else 'Training loss'} did not improve"
@@ -316,24 +320,40 @@ class Progress:
 
 def _rate(schedule: Schedule, estimator, run: Run, n_rows: int) -> Callable[[int], float]:
     """The learning rate as a function of the rows seen so far in this call."""
-    start, planned = estimator.learning_rate_init, n_rows * estimator.max_iter
+    start, planned = plain(estimator.learning_rate_init), n_rows * plain(estimator.max_iter)
 
     def rate(seen: int) -> float:
         return float(start * schedule.factor(seen / planned, run.samples, run.stalls))
 
-    return rate
+    def checked(seen: int) -> float:
+        factor = schedule.factor(seen / planned, run.samples, run.stalls)
+        try:
+            found = float(start * float(factor))
+        except (TypeError, ValueError):
+            found = math.nan
+        # At the end, where there are no more steps, the rate is only recorded.
+        if seen < planned and not 0 <= found < math.inf:
+            raise ValueError(
+                f"The 'learning_rate' parameter of {type(estimator).__name__} must give finite"
+                f" factors >= 0. {estimator.learning_rate!r} gave {factor!r} at a progress of"
+                f" {seen / planned:.3g} instead."
+            )
+        return found
+
+    built_in = type(schedule) in SCHEDULES.values()
+    return rate if built_in else checked
 
 
 def _stream_rate(estimator, run: Run, batch_size: int) -> Callable[[int], float]:
     """The same for a planned schedule in `partial_fit`, where no number of epochs is known."""
-    start, steps = estimator.learning_rate_init, run.steps
+    start, steps = plain(estimator.learning_rate_init), run.steps
     return lambda seen: float(start * stream_factor(steps + seen / batch_size))
 
 
 def _batching(estimator, run: Run, n_rows: int) -> dict[str, Any]:
     """How to cut the rows into batches; with batch norm, into none of a single row."""
     least = 2 if run.network.statistics.size else 1
-    batch_size = estimator.batch_size
+    batch_size = plain(estimator.batch_size)
     if batch_size == "auto":
         batch_size = min(200, n_rows)
     elif batch_size == "scale":
@@ -372,6 +392,4 @@ def _configured(estimator, name: str, table: Mapping[str, type], kind: type) -> 
     found = choose(f"The {name!r} parameter of {type(estimator).__name__}", choice, table, kind)
     if found is choice:
         return found
-    values = {f.name: getattr(estimator, f.name) for f in fields(found)}
-    # A search may hand in numpy.float64, which would drag float32 arrays along.
-    return found(**{k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()})
+    return found(**{f.name: plain(getattr(estimator, f.name)) for f in fields(found)})

@@ -11,11 +11,13 @@ from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 
+from sknormnet._choices import plain
 from sknormnet.estimators._training import is_stochastic
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
 from sknormnet.training.batches import Samples, hold_out, row_numbers
 
+READ = 2**20  # numbers of X that are read at a time
 MANY_ROWS = 10_000  # above, early_stopping="auto" holds a share of them out
 
 
@@ -31,8 +33,11 @@ class Rows:
     target : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         y as the loss takes it.
     weight : ndarray of shape (n_samples,) or None
+        The largest is 1.
     numbers : ndarray of int or None
         Of the rows that take part; None for all.
+    weight_unit : float, default=1.0
+        The largest weight in the user's unit.
     """
 
     X: Any
@@ -40,19 +45,96 @@ class Rows:
     target: np.ndarray
     weight: np.ndarray | None
     numbers: np.ndarray | None
+    weight_unit: float = 1.0
 
     def __len__(self) -> int:
         return self.X.shape[0] if self.numbers is None else len(self.numbers)
 
+    @cached_property
+    def largest_input(self) -> float:
+        """The largest absolute value of X, rows that do not take part included."""
+        values = self.X if isinstance(self.X, np.ndarray) else self.X.data
+        return _largest(values.T if values.flags.f_contiguous else values)
+
+    @property
+    def largest_target(self) -> float:
+        """The largest absolute value of the targets that take part."""
+        return _largest(self.target if self.numbers is None else self.target[self.numbers])
+
     def samples(self, dtype) -> Samples:
         """The same rows, to be handed out in batches."""
-        return Samples(self.X, self.target, weight=self.weight, rows=self.numbers, dtype=dtype)
+        return Samples(
+            self.X,
+            self.target,
+            weight=self.weight,
+            rows=self.numbers,
+            dtype=dtype,
+            weight_unit=self.weight_unit,
+        )
 
     @cached_property  # one copy for all members
-    def taken(self) -> tuple[Any, np.ndarray]:
-        """X and y of the rows that take part, for a scorer: y dense, X copied if not all do."""
+    def taken(self) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
+        """X, y and weights (by keyword) of the rows that take part, for a scorer.
+
+        y is dense, and X is copied if some rows do not take part.
+        """
         X, y = (a if self.numbers is None else a[self.numbers] for a in (self.X, self.y))
-        return X, y.toarray() if issparse(y) else y
+        weight = {}
+        if self.weight is not None:
+            taken = self.weight if self.numbers is None else self.weight[self.numbers]
+            # In the user's unit, unless sums of such weights would overflow.
+            unit = self.weight_unit if taken.sum() * self.weight_unit < math.inf else 1.0
+            weight = {"sample_weight": taken * unit}
+        return X, y.toarray() if issparse(y) else y, weight
+
+
+def _largest(values: np.ndarray) -> float:
+    """The largest absolute value of an array, read once from begin to end without a copy."""
+    n_rows = max(1, READ // math.prod(values.shape[1:]))
+    starts = range(0, len(values), n_rows)
+    parts = (values[start : start + n_rows] for start in starts)
+    return max((max(float(x.max()), -float(x.min())) for x in parts), default=0.0)
+
+
+def check_range(data: Rows, dtype: np.dtype, *, suffix: str = "") -> None:
+    """Raise an error if X or y are infinite in the precision of the network."""
+    largest = float(np.finfo(dtype).max)
+    if data.largest_input > largest:
+        name, found, remedy = f"X{suffix}", data.largest_input, "Scale it, as with StandardScaler"
+    elif not data.largest_target <= largest:  # NaN too, where numbers cancel out
+        name, found, remedy = f"y{suffix}", data.largest_target, "Scale it"
+    else:
+        return
+    wider = ", or set dtype='float64'" if dtype == np.float32 else ""
+    raise ValueError(
+        f"{name} contains values too large for the {dtype} network: the largest is {found:.3g}, and"
+        f" {dtype} holds numbers up to {largest:.3g}. {remedy}{wider}."
+    )
+
+
+def check_network(network: Network, training: Samples, largest_input: float) -> None:
+    """Raise an error if the network, or a prediction for a training row, is not finite.
+
+    Bounds on the predictions tell in nearly all cases, at next to no cost. Only where they do
+    not, or with activation functions of the user's own, all training rows are predicted.
+    """
+    if not network.is_finite():
+        raise ValueError(
+            "Solver produced non-finite parameter weights. The input data may"
+            " contain large values and need to be preprocessed."
+        )
+    network.freeze()
+    with np.errstate(over="ignore", invalid="ignore"):
+        if network.bound(largest_input) < np.finfo(network.dtype).max / 2:
+            return
+        chunks = training.chunks(network.chunk_rows)
+        if all(np.isfinite(network.predict(x)).all() for x, _ in chunks):
+            return
+    raise ValueError(
+        "The network's predictions for its training rows are not finite: training has diverged,"
+        f" or X contains values too large for the {network.dtype} network. Decrease"
+        " 'learning_rate_init', or scale X, as with StandardScaler."
+    )
 
 
 def own_rows(estimator, X, y, sample_weight, *, like: Rows) -> Rows | None:
@@ -94,7 +176,7 @@ def stops_early(estimator, n_rows: float, *, own: bool) -> bool:
 def split_rows(estimator, data: Rows, seed: int) -> tuple[Rows, Rows]:
     """Split the rows into those to train on and those to score, by classes if there are any."""
     numbers = row_numbers(len(data)) if data.numbers is None else data.numbers
-    n_held = math.ceil(estimator.validation_fraction * len(numbers))
+    n_held = math.ceil(plain(estimator.validation_fraction) * len(numbers))
     if n_held < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' "
@@ -131,7 +213,7 @@ class Validation:
         self._scorer = None
         if estimator.scoring not in (None, "loss"):
             self._scorer = check_scoring(estimator, scoring=estimator.scoring)
-            self._X, self._y = held.taken
+            self._X, self._y, self._weight = held.taken
 
     def __call__(self, network: Network) -> tuple[float, float]:
         """Return score and loss; NaN if the network has no numbers to predict."""
@@ -147,13 +229,12 @@ class Validation:
 
     def _score(self, network: Network, raw: np.ndarray) -> float:
         """Score by the scorer, or by the estimator's own measure, which needs raw only."""
-        weight = self._samples.weight
         if self._scorer is None:
-            return float(self._estimator._score_raw(self._samples.y, raw, self._loss, weight))
+            y, weight = self._samples.y, self._samples.weight
+            return float(self._estimator._score_raw(y, raw, self._loss, weight))
         fitted = self._estimator._fitted_copy([network], self._loss)
         vars(fitted).pop("feature_names_in_", None)  # the rows are a validated array
-        weights = {} if weight is None else {"sample_weight": weight}
-        score = self._scorer(fitted, self._X, self._y, **weights)
+        score = self._scorer(fitted, self._X, self._y, **self._weight)
         if not isinstance(score, Real):
             raise ValueError(
                 f"scoring must return a number, got {score!r} ({type(score)}) instead."

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from sknormnet.estimators._base import BaseNormNet, undone_on_failure
+from sknormnet.estimators._base import BaseNormNet, spread, undone_on_failure
 from sknormnet.estimators._sklearn import (
     Interval,
     StrOptions,
@@ -62,14 +62,16 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     alpha : float, default=0.0
         Strength of the L2 penalty. It adds ``0.5 * alpha * sum(W**2) / total`` to the loss
-        of a batch, where total is the number of its rows times the mean sample weight. It
-        shrinks weights only, never biases, gammas or betas.
+        of a batch, where total is the number of its rows times the mean sample weight. So, as
+        in :class:`~sklearn.linear_model.Ridge`, a sample weight of 2 everywhere stands for
+        each row twice, and alpha counts half as much. It shrinks weights only, never biases,
+        gammas or betas.
 
     weight_decay : float, default=1.0
         Decoupled weight decay: each step first shrinks the weights, and nothing else, by
-        ``learning_rate * weight_decay`` of themselves. Unlike alpha's, this is not divided by
-        Adam's root mean square, so that all weights shrink alike, nor by the number of rows.
-        Only used when ``solver='adamw'``.
+        ``learning_rate * weight_decay`` of themselves, a share that is cut off at 1. Unlike
+        alpha's, this is not divided by Adam's root mean square, so that all weights shrink
+        alike, nor by the number of rows. Only used when ``solver='adamw'``.
 
     batch_size : int, 'scale' or 'auto', default='scale'
         Number of rows of a minibatch. 'scale' is a thirtieth of the rows, but at least 64 and
@@ -194,8 +196,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     keep_prob : float, 'auto', or array-like of shape (n_hidden_layers,), default='auto'
         Probability to keep a hidden unit in a training step, in (0, 1], for all hidden
         layers or for each [2]_. 'auto' is 0.8, but 1.0 for fewer than 100 rows in `fit` and
-        for 'lbfgs'. Those kept are divided by it, so that prediction, which
-        keeps all, needs no correction (inverted dropout).
+        for 'lbfgs'. The probability is rounded to a multiple of 1/65536, and at least 1/65536.
+        Units that are kept are divided by it, so that prediction, which keeps all units, needs
+        no correction (inverted dropout).
 
     input_keep_prob : float, default=1.0
         The same for the inputs.
@@ -223,7 +226,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         - 'zeros'
 
     dtype : {'auto', 'float32', 'float64'}, default='auto'
-        Precision of the network. 'auto' is float32 for X of that dtype, else float64.
+        Precision of the network. 'auto' is float32 for X of that dtype, else float64. In
+        regression, 'auto' is float64 also where targets that are not standardized are too far
+        from 0 for float32: more than 10,000 standard deviations, or out of its range.
 
     n_members : int, default=1
         Number of networks to train, an ensemble; they differ in their initial weights, the
@@ -242,8 +247,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     class_weight : dict, 'balanced' or None, default=None
         Weight of each class, ``{label: weight}`` with 1 for classes that it does not name,
-        which multiplies the weight of its rows. 'balanced' gives each class the same sum of
-        weights. Not supported for multilabel targets; 'balanced' not by `partial_fit`.
+        which multiplies the weight of its rows; finite and not negative. 'balanced' gives each
+        class the same sum of weights. Not supported for multilabel targets; 'balanced' not by
+        `partial_fit`.
 
     label_smoothing : float, default=0.01
         Share of each target, in [0, 1), that is spread evenly over all classes, which keeps
@@ -474,7 +480,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             The targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts for, relative to the others of this call.
+            What each row counts for, relative to the others of this call; not negative.
         classes : array-like of shape (n_classes,), default=None
             All classes there will ever be, in any order. Needed by the first call only; y
             need not hold them all.
@@ -512,8 +518,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             The most probable class of each row, or all labels with a probability above 0.5.
         """
-        raw = self._predict_raw(X)
-        decided = _decide(raw, self._loss)
+        (decided,) = self._predict_by_chunks(X, lambda raws: (self._decided(raws),))
         if self._is_multilabel:
             return decided.astype(int)
         return self.classes_[decided.ravel().astype(np.intp)]
@@ -532,7 +537,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             Log odds of ``classes_[1]`` for two classes, and of each label for multilabel
             targets; unnormalised log probabilities for more classes.
         """
-        raw = self._predict_raw(X)
+        (raw,) = self._predict_by_chunks(X, lambda raws: (self._pooled(raws),))
         return raw.ravel() if raw.shape[1] == 1 else raw
 
     def predict_proba(self, X, return_std=False):
@@ -556,19 +561,21 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         p_std : ndarray of shape (n_samples, n_classes)
             How unsure the networks are of them. Only with `return_std`.
         """
-        raws = self._predict_raws(X)
-        p = self._proba(self._pooled(raws))
         if not return_std:
-            return p
-        if len(raws) == 1:
-            return p, self.predict_proba_samples(X, 100, random_state=0).std(axis=0)
-        return p, np.std([self._proba(raw) for raw in raws], axis=0)
+            return self._predict_by_chunks(X, lambda raws: (self._proba(self._pooled(raws)),))[0]
+        if len(self._fitted_networks()) > 1:
+            return self._predict_by_chunks(X, self._proba_and_std)
+        samples = map(self._proba, self._sample_raw(X, 100, random_state=0))
+        return self.predict_proba(X), spread(samples)
 
-    def _predict_raw(self, X) -> np.ndarray:
-        """The raw predictions that stand for the mean of the members' probabilities."""
-        return self._pooled(self._predict_raws(X))
+    def _proba_and_std(self, raws: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        return self._proba(self._pooled(raws)), spread(map(self._proba, raws))
+
+    def _decided(self, raws: list[np.ndarray]) -> np.ndarray:
+        return _decide(self._pooled(raws), self._loss)
 
     def _pooled(self, raws: list[np.ndarray]) -> np.ndarray:
+        """The raw predictions that stand for the mean of the members' probabilities."""
         return raws[0] if len(raws) == 1 else self._loss.pooled(raws)
 
     def _proba(self, raw: np.ndarray) -> np.ndarray:
@@ -631,15 +638,21 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         log_p : ndarray of shape (n_samples, n_classes)
             Natural logarithm of the probability of each class or label.
         """
-        raw = self._predict_raw(X)
-        return self._log_proba(raw).astype(raw.dtype, copy=False)
+
+        def log_proba(raws: list[np.ndarray]) -> tuple[np.ndarray]:
+            raw = self._pooled(raws)
+            return (self._log_proba(raw).astype(raw.dtype, copy=False),)
+
+        return self._predict_by_chunks(X, log_proba)[0]
 
     def _log_proba(self, raw: np.ndarray) -> np.ndarray:
-        """Raw predictions -> log probabilities in float64."""
+        """Raw predictions -> log probabilities in float64, finite in the dtype of `raw`."""
         wide = raw.astype(np.float64)
         if self.out_activation_ == "logistic" and not self._is_multilabel:
             wide = np.hstack([-wide, wide])  # the odds of either class
-        return self._loss.log_inverse_link(wide)
+        with np.errstate(over="ignore"):
+            log_p = self._loss.log_inverse_link(wide)
+        return np.maximum(log_p, np.finfo(raw.dtype).min)
 
     @property
     def _is_multilabel(self) -> bool:
@@ -656,8 +669,17 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             sums = np.bincount(codes, weight)
             of_class = weight.sum() / (np.count_nonzero(sums) * np.where(sums, sums, 1))
         else:
+            self._check_class_weight()
             of_class = np.array([self.class_weight.get(x, 1.0) for x in classes.tolist()], float)
         return weight * of_class[codes]
+
+    def _check_class_weight(self) -> None:
+        for label, weight in self.class_weight.items():
+            if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
+                raise ValueError(
+                    f"Each weight in 'class_weight' of {type(self).__name__} must be a finite"
+                    f" number >= 0. Got {weight!r} for class {label!r} instead."
+                )
 
     def _encode_target(self, y, weight, rows, *, going_on, incremental):
         check_classification_targets(y)

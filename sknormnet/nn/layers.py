@@ -293,7 +293,9 @@ class Activate(Layer):
     activation: Activation
 
     def infer(self, x, lent):
-        return self.activation.function(x, np.empty_like(x))
+        y = np.empty_like(x)
+        self.activation.function(x, y)
+        return y
 
     def bind(self, n_rows, lent, *, input_gradient=True):
         function, derivative = self.activation.function, self.activation.derivative
@@ -314,10 +316,11 @@ class Activate(Layer):
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Inverted dropout: ``y = x * kept / keep_prob``, where kept is 1 if U < keep_prob else 0.
+    """Inverted dropout: ``y = x * kept / p``, where kept is 1 if U < p else 0.
 
-    U is uniform over the multiples of 1/65536 in [0, 1), drawn anew for each element of
-    each batch. `x` may be sparse: an element that is 0 stays 0 either way.
+    p is `keep_prob` rounded to a multiple of 1/65536, and at least 1/65536. U is uniform over
+    the multiples of 1/65536 in [0, 1), drawn anew for each element of each batch. So the mean
+    of y is exactly x. `x` may be sparse: an element that is 0 stays 0 either way.
 
     Parameters
     ----------
@@ -338,7 +341,7 @@ class Dropout(Layer):
         return x
 
     def bind(self, n_rows, lent, *, input_gradient=True):
-        scale = lent.dtype.type(1 / self.keep_prob)
+        scale = lent.dtype.type(self.scale)
         kept = np.empty((n_rows, self.n_units), bool)
         return masking(kept, scale, draw=self.draw, thin=self.thin)
 
@@ -347,7 +350,7 @@ class Dropout(Layer):
         is_sparse = not isinstance(x, np.ndarray)
         kept = np.empty(x.data.shape if is_sparse else x.shape, bool)
         self.draw(rng, kept)
-        y, mask = x.copy(), kept * x.dtype.type(1 / self.keep_prob)
+        y, mask = x.copy(), kept * x.dtype.type(self.scale)
         if is_sparse:
             y.data *= mask
         else:
@@ -359,7 +362,17 @@ class Dropout(Layer):
         # The raw words of the bit generator take a third of the time of rng.random.
         words = rng.bit_generator.random_raw(-(-kept.size // 4))
         draws = words.view(np.uint16)[: kept.size].reshape(kept.shape)
-        np.less(draws, max(1, round(self.keep_prob * 65536)), out=kept)
+        np.less(draws, self._n_kept, out=kept)
+
+    @property
+    def scale(self) -> float:
+        """What a unit that is kept is multiplied by: 1 / p."""
+        return 65536 / self._n_kept
+
+    @property
+    def _n_kept(self) -> int:
+        """How many of the 65,536 draws keep a unit."""
+        return max(1, round(self.keep_prob * 65536))
 
 
 def masking(kept: np.ndarray, scale, *, draw: Callable, thin: Callable) -> Forward:

@@ -1,5 +1,6 @@
 """The network: layers in a row and what they share; knows nothing of losses or optimisers."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -9,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from sknormnet._aligned import aligned_zeros
-from sknormnet.nn.activations import Activation
+from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS, Initializer
 from sknormnet.nn.layers import Activate, BatchNorm, Dense, Dropout, Layer, PiecewiseLinear
 from sknormnet.nn.parameters import Layout
 from sknormnet.nn.stack import lined_up
 
 CHUNK_ELEMENTS = 2**19  # of the widest layer, at a time, while predicting: a few MB
-KEEP_ELEMENTS = 2**24  # of a layer, of all rows, while taking statistics: tens of MB
+KEEP_ELEMENTS = 2**20  # of a layer, of all rows, while taking statistics: a few MB
 
 Chunk = tuple[Any, np.ndarray | None]  # rows of X or of a layer, and their weights
 
@@ -250,8 +251,10 @@ class Network:
             part = list(zip(self.layers[start:end], lent[start:end], strict=True))
             values: Iterable[Chunk] = ((_infer(part, x), weight) for x, weight in kept or chunks())
             if keep:  # what this layer gets, so that the next pass starts from here
-                values = kept = list(values)
-                start = end
+                kept, start = kept or [], end
+                for number, value in enumerate(values):
+                    kept[number : number + 1] = [value]  # in place of what it was made from
+                values = kept
             lent[end].mean[...], lent[end].var[...] = _moments(values)
         self.momentum_weight = 1.0
 
@@ -271,6 +274,23 @@ class Network:
             Of any numeric dtype.
         """
         return self._by_chunks(partial(_run, self._steps or self._fold(self.layers)), X)
+
+    def bound(self, largest: float) -> float:
+        """Return what no raw prediction exceeds where no input exceeds `largest`.
+
+        Infinite with activation functions that are not the package's own.
+        """
+        for W, b, function in self._steps or self._fold(self.layers):
+            if W is None:  # ramps from -1 to 1 beside the inputs
+                largest = max(largest, 1.0)
+                continue
+            sums = np.abs(W).sum(axis=0, dtype=np.float64) * largest + np.abs(b)
+            largest = float(sums.max())
+            if function is not None:
+                if not any(function is x.function for x in ACTIVATIONS.values()):
+                    return math.inf
+                largest = 1.1 * largest + 2  # no activation of the table is further from 0
+        return largest
 
     def sample(self, X, rng: np.random.Generator) -> np.ndarray:
         """Return raw predictions with dropout on: of another thinned network for each row.

@@ -27,7 +27,7 @@ class Dropouts(Layer):
 
     def bind(self, n_rows, lent, *, input_gradient=True):
         n_units = next(layer.n_units for layer in self.members if layer)
-        scales = [1 / layer.keep_prob if layer else 1.0 for layer in self.members]
+        scales = [layer.scale if layer else 1.0 for layer in self.members]
         scale = np.array(scales, lent.dtype).reshape(-1, 1, 1)
         kept = np.ones((*lent.lead, n_rows, n_units), bool)
         return masking(kept, scale, draw=self._draw, thin=self._thin)

@@ -174,6 +174,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: ``W -= rate * weight_decay * W`` before each step.
 
+    Where ``rate * weight_decay`` is above 1, it counts as 1, and the step starts from W = 0.
+
     Unlike the gradient of an L2 penalty, the decay is not divided by the root of v, so that
     all weights shrink alike, however large their gradients are.
 

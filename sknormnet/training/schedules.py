@@ -126,7 +126,7 @@ class Custom(Schedule):
     of_progress: Callable[[float], float]
 
     def factor(self, progress, samples, stalls):
-        return float(self.of_progress(progress))
+        return self.of_progress(progress)
 
 
 def stream_factor(steps: float) -> float:

@@ -508,7 +508,8 @@ def test_an_interrupt_while_training_keeps_what_was_learnt(at_call, early_stoppi
     calls = []
 
     def interrupted(z, out):
-        calls.append(len(z))
+        if z.shape != (4, 3):  # else it is only tried on a few numbers
+            calls.append(len(z))
         if len(calls) == at_call:
             raise KeyboardInterrupt
         return np.tanh(z, out=out)

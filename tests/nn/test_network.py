@@ -1,6 +1,6 @@
 import copy
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -239,6 +239,28 @@ def test_starting_values():
 )
 def test_where_batch_norm_stands(batchnorm, expected):
     assert [type(layer) for layer in build(batchnorm=batchnorm).layers] == expected
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("batchnorm", [None, "before", "after"])
+def test_no_prediction_exceeds_the_bound(batchnorm, activation):
+    network = build(activations=(activation, activation), batchnorm=batchnorm)
+    for size in (1e-3, 1.0, 1e3, 1e30):
+        X = size * np.random.default_rng(0).uniform(-1, 1, (200, 5))
+        bound = network.bound(np.abs(X).max())
+        assert np.abs(network.predict(X)).max() <= bound < 1e4 * (size + 1)
+
+
+def test_there_is_no_bound_with_an_activation_of_ones_own():
+    network = build()
+    tanh = ACTIVATIONS["tanh"]
+    own = replace(tanh, function=lambda z, out: tanh.function(z, out))
+    layers = [
+        replace(layer, activation=own) if isinstance(layer, Activate) else layer
+        for layer in network.layers
+    ]
+    assert Network(layers, np.float64).bound(1.0) == np.inf
+    assert network.bound(1.0) < np.inf
 
 
 def test_where_dropout_stands():

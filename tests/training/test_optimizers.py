@@ -248,6 +248,18 @@ def test_decoupled_decay(size, dtype, monkeypatch):
     assert (decayed[:30] != plain[:30]).all()
 
 
+@DTYPES
+@pytest.mark.parametrize("rate", [1.0, 1.5, 2.5, np.array([[1.5], [2.5]])], ids=str)
+def test_decay_by_more_than_all_leaves_nothing(rate, dtype):
+    # A weight without gradient: it must neither turn its sign nor grow.
+    p = np.ones((2, 3), dtype) if isinstance(rate, np.ndarray) else np.ones(3, dtype)
+    optimizer, penalty = AdamW(weight_decay=1.0), Penalty(None, 2)
+    optimizer.update(p, np.zeros_like(p), optimizer.start(p), rate, scratch_for(p), penalty)
+    assert_array_equal(p[..., :2], 0)
+    assert_array_equal(p[..., 2:], 1)
+    assert p.dtype == dtype
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_settings_are_frozen(name):
     optimizer = OPTIMIZERS[name]()
