@@ -14,7 +14,7 @@ from sklearn.metrics import check_scoring
 from sknormnet.estimators._training import is_stochastic
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
-from sknormnet.training.batches import Samples, hold_out, row_numbers
+from sknormnet.training.batches import Samples, arrays_of, hold_out, row_numbers
 
 MANY_ROWS = 10_000  # above, early_stopping="auto" holds a share of them out
 
@@ -118,6 +118,12 @@ class Validation:
         if estimator.scoring not in (None, "loss"):
             self._scorer = check_scoring(estimator, scoring=estimator.scoring)
             self._X, self._y = held.taken
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """All arrays that the held-out rows are kept in."""
+        copies = [] if self._scorer is None else [*arrays_of(self._X), self._y]
+        return self._samples.arrays + copies
 
     def __call__(self, network: Network) -> tuple[float, float]:
         """Return score and loss; NaN if the network has no numbers to predict."""
