@@ -383,10 +383,11 @@ class Portion:
             if inputs.usable:
                 inputs.hand_to(estimator)
                 fit.prepare(inputs)
-                self._count(fit)
-            self._inputs[task.inputs_key()] = inputs
         except Exception as error:  # of a step, of the parameters or of the data
             fit.error = _without_frames(error)
+        else:
+            self._inputs[task.inputs_key()] = inputs
+            self._count(fit)
         fit.seconds = time.perf_counter() - started
         if fit.error and task.options["error_score"] == "raise":
             fit.score()  # raises, before any network is trained
@@ -513,20 +514,20 @@ class PackedGridSearchCV(GridSearchCV):
     A drop-in for :class:`~sklearn.model_selection.GridSearchCV`, with the same parameters,
     attributes, methods and results, for :class:`NormNetClassifier` and
     :class:`NormNetRegressor` or a :class:`~sklearn.pipeline.Pipeline` that ends in one. Small
-    networks spend much of their time on calls. Here those of equal shape, activation, batch
+    networks spend much of their time on calls. Here, networks of equal shape, activation, batch
     norm, solver and batch size, with as many rows, are trained as one stack, whatever their
     fold, `keep_prob`, `alpha`, `weight_decay`, `learning_rate_init`, `learning_rate`,
-    `momentum`, `init`, `class_weight` and `random_state`. The steps of a pipeline that come
-    before are fitted once a fold, unless their own parameters are searched. With an integer
-    `random_state`, each network is the one that `GridSearchCV` would have found. What cannot
-    be trained together is trained on its own.
+    `momentum`, `init`, `class_weight` and `random_state`. Candidates that agree on the
+    parameters of the earlier steps of a pipeline share one fit of these steps in each fold. With
+    an integer `random_state`, each network is the one that `GridSearchCV` would have found.
 
     Parameters
     ----------
     estimator, param_grid, scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, \
 return_train_score
         As of :class:`~sklearn.model_selection.GridSearchCV`. Each of `n_jobs` workers takes up
-        to 24 fits at a time; a `verbose` above 0 tells of each of these packs.
+        to 24 fits at a time, a pack. With a `verbose` above 0, the search prints after each pack
+        how many fits are done and the seconds since the start.
 
     See Also
     --------
@@ -536,7 +537,22 @@ return_train_score
 
     Notes
     -----
-    The time that a stack takes is shared out evenly in `mean_fit_time`.
+    `mean_fit_time` counts an even share of the time that a stack takes to train, and of the
+    time that shared steps take to fit.
+
+    **Memory.** Beyond what `GridSearchCV` needs, each worker holds at most 64 MiB of training
+    rows, or two copies of those of one fold if these are larger. This holds for rows as the
+    networks get them, behind the steps and as an array or CSR matrix, and for any container of
+    X. Rows that the steps themselves store are not counted.
+
+    **What is fitted one by one.** scikit-learn's own code fits estimators that are no such
+    network, networks and steps that have callbacks of their own, and subclasses with another
+    `fit`. With `return_train_score=True`, it also fits pipelines whose steps change the training
+    rows in place, because it scores the changed rows. If a stack cannot be trained, for example
+    because a callable `learning_rate` raises an error, a warning is given, and its networks are
+    trained one by one. A scorer or a fit that fails affects only its own candidate.
+
+    **Callbacks** that are set on the search get the end of each fit, but not of its epochs.
 
     Examples
     --------

@@ -518,9 +518,9 @@ def test_what_cannot_be_trained_together_is_trained_singly_with_a_warning():
     assert len([x for x in w if "trained together" in str(x.message)]) == 1
 
 
-def test_errors_of_the_search_itself_are_raised(monkeypatch):
-    monkeypatch.setattr(packed.Portion, "_count", never)
-    monkeypatch.setattr(packed, "score_fitted", never)
+@pytest.mark.parametrize("part", ["Portion._count", "score_fitted"])
+def test_errors_of_the_search_itself_are_raised(part, monkeypatch):
+    monkeypatch.setattr(f"sknormnet.estimators.search.{part}", never)
     with pytest.raises(AssertionError, match="fitted on its own"):
         PackedGridSearchCV(CLASSIFIER, {"alpha": [0.0, 1.0]}, cv=3).fit(X, Y > 4)
 
