@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import time
 from types import FunctionType
 
 from sklearn.base import _fit_context as fit_context
@@ -71,9 +72,11 @@ __all__ = [
     "delayed",
     "fit_and_score",
     "fit_context",
+    "generating_parallel",
     "has_callbacks",
     "safe_indexing",
     "safe_split",
+    "score_fitted",
     "search_fit",
 ]
 
@@ -104,9 +107,83 @@ def search_fit(task, parallel):
     Parallel, and each item that it is called with is a ``task(...)``. All else, from the splits to
     `cv_results_` and the last fit, stays scikit-learn's own.
     """
-    fit = inspect.unwrap(BaseSearchCV.fit)
     names = {"Parallel": parallel, "delayed": lambda _: task, "_fit_and_score": None}
-    names = {**fit.__globals__, **names}
-    own = FunctionType(fit.__code__, names, fit.__name__, fit.__defaults__, fit.__closure__)
-    own.__kwdefaults__ = fit.__kwdefaults__
+    own = _with_names(inspect.unwrap(BaseSearchCV.fit), names)
     return fit_context(prefer_skip_nested_validation=False)(own)
+
+
+def _with_names(function, names):
+    """Return a copy of a function for which some global names mean something else."""
+    names = {**function.__globals__, **names}
+    own = FunctionType(
+        function.__code__, names, function.__name__, function.__defaults__, function.__closure__
+    )
+    own.__kwdefaults__ = function.__kwdefaults__
+    return own
+
+
+class Clock:
+    """Takes the place of the module `time`; `ahead` is added to the time of day, in seconds."""
+
+    def __init__(self):
+        self.ahead = 0.0
+
+    def time(self):
+        return time.time() + self.ahead
+
+
+def score_fitted(estimator, X, y, *, seconds, error, **options):
+    """Return what `fit_and_score` returns, for an estimator that was fitted before.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted with the parameters of the candidate.
+    X, y : array-like
+        All rows.
+    seconds : float
+        How long the fit took. Results and messages contain this time.
+    error : Exception or None
+        The error that the fit ended with. It is raised again where scikit-learn expects it, so
+        that `error_score` applies.
+    **options : dict
+        The other arguments of `fit_and_score`.
+    """
+    clock = Clock()
+
+    def set_params(**params):
+        del vars(estimator)["set_params"]
+        return estimator
+
+    def fit(X, y=None, **params):
+        del vars(estimator)["fit"]
+        clock.ahead += seconds
+        if error is not None:
+            raise error
+        if has_callbacks(estimator) and hasattr(estimator, "_parent_callback_ctx"):
+            _report_fit(estimator, X, y, params.get("sample_weight"))
+        return estimator
+
+    vars(estimator).update(set_params=set_params, fit=fit)
+    return _with_names(fit_and_score, {"time": clock})(estimator, X, y, **options)
+
+
+@fit_context(prefer_skip_nested_validation=True)
+def _report_fit(estimator, X, y, sample_weight):
+    """Report a whole fit to the callbacks that a search has set on its estimator.
+
+    scikit-learn leaves the end of the search's task to the estimator that it hands a callback to.
+    """
+    metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+    task = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+    context = estimator._init_callback_context(max_subtasks=0)
+    context.call_on_fit_task_begin(**task)
+    context.call_on_fit_task_end(**task, reconstruction_attributes={})
+
+
+def generating_parallel(**options):
+    """Return a `Parallel` that yields each result as soon as it can, if the backend allows it."""
+    try:
+        return Parallel(**options, return_as="generator")
+    except (TypeError, ValueError):  # joblib before 1.3, or a backend that only returns lists
+        return Parallel(**options)

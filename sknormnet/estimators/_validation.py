@@ -15,7 +15,7 @@ from sknormnet._choices import plain
 from sknormnet.estimators._training import is_stochastic
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
-from sknormnet.training.batches import Samples, hold_out, row_numbers
+from sknormnet.training.batches import Samples, arrays_of, hold_out, row_numbers
 
 READ = 2**20  # numbers of X that are read at a time
 MANY_ROWS = 10_000  # above, early_stopping="auto" holds a share of them out
@@ -214,6 +214,12 @@ class Validation:
         if estimator.scoring not in (None, "loss"):
             self._scorer = check_scoring(estimator, scoring=estimator.scoring)
             self._X, self._y, self._weight = held.taken
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """All arrays that the held-out rows are kept in."""
+        copies = [] if self._scorer is None else [*arrays_of(self._X), self._y]
+        return self._samples.arrays + copies
 
     def __call__(self, network: Network) -> tuple[float, float]:
         """Return score and loss; NaN if the network has no numbers to predict."""

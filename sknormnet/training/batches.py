@@ -86,6 +86,17 @@ class Samples:
         return not isinstance(self._X, np.ndarray)
 
     @property
+    def X(self) -> Any:
+        """The array or CSR matrix that these rows belong to, with all its rows."""
+        return self._X
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """All arrays that these rows are kept in."""
+        arrays = *arrays_of(self._X), self._y, self._weight, self._rows
+        return [array for array in arrays if array is not None]
+
+    @property
     def y(self) -> np.ndarray:
         """The targets of these rows."""
         return self._y if self._rows is None else self._y[self._rows]
@@ -148,7 +159,9 @@ class Samples:
 
     def whole(self) -> Batch:
         """All rows as one batch."""
-        return self._batch(self._rows)
+        batch = self._batch(self._rows)
+        self._buffers.clear()  # one of the size of X may not outlive the batch
+        return batch
 
     def chunks(self, n_rows: int) -> Iterator[tuple[Any, np.ndarray | None]]:
         """All rows in order, `n_rows` at a time, as (X, sample_weight or None)."""
@@ -282,6 +295,11 @@ def _joint(rows: tuple) -> np.ndarray:
     """Row numbers of several members, of shape (n_members, n_rows)."""
     numbers = [np.arange(x.start, x.stop) if isinstance(x, slice) else x for x in rows]
     return np.concatenate(numbers).reshape(len(rows), -1)
+
+
+def arrays_of(X) -> list[np.ndarray]:
+    """The arrays that an array or a CSR matrix consists of."""
+    return [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]
 
 
 def row_numbers(n_rows: int) -> np.ndarray:
