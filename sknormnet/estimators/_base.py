@@ -32,7 +32,7 @@ from sknormnet.estimators._sklearn import (
     check_sample_weight,
     fit_context,
 )
-from sknormnet.estimators._stacks import train
+from sknormnet.estimators._stacks import train, with_threads_for
 from sknormnet.estimators._training import Job, has_nothing_to_normalize, is_stochastic
 from sknormnet.estimators._validation import (
     Rows,
@@ -267,6 +267,8 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         ValueError
             If a parameter or the data are invalid, or if the weights have become infinite
             or NaN. The estimator is then what it was before the call.
+        KeyboardInterrupt
+            If you press Ctrl+C. The estimator is then what it was before the call, too.
         """
         with undone_on_failure(self):
             return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
@@ -359,8 +361,8 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             network = job.run.network
             if not job.incremental:
                 chunks = partial(job.training.chunks, network.chunk_rows)
-                network.settle(chunks, len(job.training))
-            check_network(network, job.training, job.largest_input)
+                with_threads_for([job], network.settle, chunks, len(job.training))
+            with_threads_for([job], check_network, network, job.training, job.largest_input)
         return self._keep(jobs)
 
     def _encode(
@@ -793,6 +795,5 @@ def undone_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         yield
     except BaseException:
         ended = {name: x for name, x in vars(estimator).items() if name in CALLBACK_STATE}
-        vars(estimator).clear()
-        vars(estimator).update(before | ended)
+        estimator.__dict__ = before | ended  # at one go: a second Ctrl+C finds all or nothing
         raise

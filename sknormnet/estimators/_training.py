@@ -16,7 +16,7 @@ from sknormnet.estimators._reporting import History, Report
 from sknormnet.estimators._sklearn import check_optimize_result
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network, rows_are_equal
-from sknormnet.training.batches import Samples, StackedSamples
+from sknormnet.training.batches import Batch, Samples, StackedSamples
 from sknormnet.training.lbfgs import lbfgs
 from sknormnet.training.loop import Run, epochs
 from sknormnet.training.optimizers import OPTIMIZERS, Optimizer
@@ -51,6 +51,8 @@ class Job:
         Whether something else than `validate` predicts with the network before it is trained.
     largest_input : float
         The largest absolute value of X.
+    batch_rows : int
+        Number of rows in a training step; 0 until training begins.
     """
 
     estimator: Any
@@ -64,6 +66,7 @@ class Job:
     report: Report = field(default_factory=Report)
     watched: bool = False
     largest_input: float = math.inf
+    batch_rows: int = 0
 
     @property
     def validated(self) -> bool:
@@ -89,12 +92,45 @@ def is_stochastic(estimator) -> bool:
     return solver in OPTIMIZERS if isinstance(solver, str) else isinstance(solver, Optimizer)
 
 
-def train_full_batch(job: Job, callbacks=None) -> None:
-    """Train by L-BFGS on all rows at once."""
+class Stopped(Exception):
+    """Training was stopped because another thread's failed or was interrupted."""
+
+
+@dataclass
+class Stop:
+    """Tells networks that are trained in several threads to stop, once there is an error.
+
+    Attributes
+    ----------
+    error : BaseException or None
+        The first one.
+    """
+
+    error: BaseException | None = None
+
+    def at(self, error: BaseException) -> None:
+        """Have all stop because of this error, or of one before."""
+        self.error = self.error or error
+
+    def check(self) -> None:
+        """Raise `Stopped` if training is to stop."""
+        if self.error is not None:
+            raise Stopped
+
+    def between(self, batches: Callable[[], Iterator[Batch]]) -> Iterator[Batch]:
+        """Start a pass over the training rows that ends by `Stopped` if training is to stop."""
+        for batch in batches():
+            self.check()
+            yield batch
+
+
+def train_full_batch(job: Job, callbacks, stop: Stop) -> None:
+    """Train by L-BFGS on all rows at once; `stop` may end it by an error after an iteration."""
     estimator, run, history = job.estimator, job.run, job.history
 
     def report(value: float) -> bool:
         """Record an iteration; return whether it is to be the last."""
+        stop.check()
         history.losses.append(value)
         history.n_iter += 1
         run.patience = run.patience.after(-value, tol=0)
@@ -124,39 +160,37 @@ def train_full_batch(job: Job, callbacks=None) -> None:
     history.is_over = True
 
 
-def train_stochastic(together: Sequence["Progress"], callbacks=None) -> None:
+def train_stochastic(together: Sequence["Progress"], callbacks, stop: Stop) -> None:
     """Train by minibatches, several networks as one stack, each until it is done.
 
     Where there is something to validate on, a network is left as it was when its score was
-    best. `callbacks` may stop training before.
+    best. `callbacks` may stop training before; `stop` may end it by an error before a batch.
     """
     going = together
-    try:
-        for progress in going:
-            progress.job.report.begins(progress.job.history)
-            progress.begin()
-        while going:
-            steps, staying = _epochs(going), going
-            while len(staying) == len(going):  # when some leave, the stack is made anew
-                if callbacks:
-                    callbacks.epoch_begins()
-                losses = zip(going, next(steps), strict=True)
-                staying = [progress for progress, loss in losses if progress.after_epoch(loss)]
-                if callbacks and callbacks.epoch_ends():
-                    staying = []
-            going = staying
-    except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=2)
+    for progress in going:
+        progress.job.report.begins(progress.job.history)
+        progress.begin()
+    while going:
+        steps, staying = _epochs(going, stop), going
+        while len(staying) == len(going):  # when some leave, the stack is made anew
+            if callbacks:
+                callbacks.epoch_begins()
+            losses = zip(going, next(steps), strict=True)
+            staying = [progress for progress, loss in losses if progress.after_epoch(loss)]
+            if callbacks and callbacks.epoch_ends():
+                staying = []
+        going = staying
     for progress in together:
         progress.finish()
 
 
-def _epochs(going: Sequence["Progress"]) -> Iterator[list[float]]:
+def _epochs(going: Sequence["Progress"], stop: Stop) -> Iterator[list[float]]:
     """Train for one epoch at each ``next``; yield the networks' losses."""
     first = going[0]
     if len(going) == 1:
         batches = partial(first.job.training.batches, first.job.run.order, **first.batching)
         settings = {"alpha": first.alpha, "rate": first.rate, "max_grad_norm": first.max_grad_norm}
+        batches = partial(stop.between, batches)
         steps = epochs(first.job.run, first.job.loss, batches, **settings, seen=first.seen)
         yield from ([loss] for loss in steps)
     stack = Stack.of([progress.job.run for progress in going])
@@ -164,7 +198,7 @@ def _epochs(going: Sequence["Progress"]) -> Iterator[list[float]]:
     steps = epochs(
         stack,
         first.job.loss,
-        partial(samples.batches, stack.order, **first.batching),
+        partial(stop.between, partial(samples.batches, stack.order, **first.batching)),
         alpha=_column([progress.alpha for progress in going], missing=0.0),
         rate=lambda seen: np.array([[progress.rate(seen)] for progress in going]),
         max_grad_norm=_column([progress.max_grad_norm for progress in going], missing=np.inf),

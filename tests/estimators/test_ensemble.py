@@ -194,7 +194,7 @@ def test_threads_change_nothing(monkeypatch):
     found = []
     for n_threads, cache in ((1, 2**30), (1, 1), (3, 2**30), (2, 1)):
         monkeypatch.setattr(_stacks, "CACHE", cache)
-        monkeypatch.setattr(_stacks, "_blas_threads", lambda n=n_threads: n)
+        monkeypatch.setattr(_stacks, "blas_threads", lambda n=n_threads: n)
         found.append(clone(model).fit(X, Y).predict_proba(X))
     for other in found[1:]:
         assert_allclose(other, found[0], 1e-9, 1e-12)

@@ -498,32 +498,3 @@ def test_an_interrupt_before_training_changes_nothing():
     with pytest.raises(KeyboardInterrupt):
         model.set_params(init=Interrupts()).fit(X, Y)
     assert state(model) == before
-
-
-@pytest.mark.parametrize("batchnorm", [True, False])
-@pytest.mark.parametrize("early_stopping", [True, False])
-@pytest.mark.parametrize("at_call", [1, 2, 20])
-def test_an_interrupt_while_training_keeps_what_was_learnt(at_call, early_stopping, batchnorm):
-    # As MLPClassifier does: a warning, and a model that predicts.
-    calls = []
-
-    def interrupted(z, out):
-        if z.shape != (4, 3):  # else it is only tried on a few numbers
-            calls.append(len(z))
-        if len(calls) == at_call:
-            raise KeyboardInterrupt
-        return np.tanh(z, out=out)
-
-    def derivative(z, y, out):
-        return np.subtract(1, y * y, out=out)
-
-    model = plain_classifier(
-        **SETTINGS | {"activation": Activation("interrupted", interrupted, derivative)},
-        early_stopping=early_stopping,
-        batchnorm=batchnorm,
-    )
-    with pytest.warns(UserWarning, match="Training interrupted by user"):
-        model.fit(X, Y)
-    assert model.n_iter_ == len(model.loss_curve_) < 5
-    assert np.isfinite(model.predict_proba(X)).all()
-    assert_array_equal(model.classes_, [0, 1, 2])
