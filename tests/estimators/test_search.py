@@ -542,7 +542,13 @@ def leave(*args, **kwargs):
         (make_pipeline(Failing(KeyboardInterrupt, 2), CLASSIFIER), {}, KeyboardInterrupt),
         (make_pipeline(Failing(SystemExit, 2), CLASSIFIER), {}, SystemExit),
         (clone(CLASSIFIER).set_params(learning_rate=leave), {}, SystemExit),
+        (clone(CLASSIFIER).set_params(learning_rate=interrupt), {}, KeyboardInterrupt),
         (clone(CLASSIFIER).set_params(early_stopping=True, scoring=leave), {}, SystemExit),
+        (
+            clone(CLASSIFIER).set_params(early_stopping=True, scoring=interrupt),
+            {},
+            KeyboardInterrupt,
+        ),
         (clone(CLASSIFIER).set_params(init=interrupt), {}, KeyboardInterrupt),
     ],
 )
