@@ -1,6 +1,7 @@
 """Every choice takes a name or an object: one function that resolves it, one error sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 
@@ -28,4 +29,22 @@ def choose(what: str, choice: Any, table: Mapping[str, Any], kind: Any) -> Any:
     raise ValueError(
         f"{what} must be a str among {sorted(table)} or an instance of"
         f" {kind.__module__}.{kind.__qualname__}. Got {choice!r} instead."
+        f"{did_you_mean(choice, table)}"
     )
+
+
+def did_you_mean(choice: Any, names: Iterable[str]) -> str:
+    """Return a sentence with the name that is nearest to a misspelt one, or ``""``.
+
+    Upper and lower case, and "-" or " " in place of "_", make no difference.
+    """
+    if not isinstance(choice, str):
+        return ""
+    plain, typed = {_plain(name): name for name in sorted(names)}, _plain(choice)
+    found = get_close_matches(typed, plain, n=1, cutoff=0.7)
+    found = found or [name for name in plain if typed and name.startswith(f"{typed}_")]
+    return f" Did you mean {plain[found[0]]!r}?" if found else ""
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_").replace(" ", "_")

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from sknormnet._choices import choose
+from sknormnet._choices import choose, did_you_mean
 
 TABLE = {"half": Fraction(1, 2), "third": Fraction(1, 3)}
 
@@ -35,3 +35,21 @@ def test_anything_else_is_refused_in_one_sentence(choice):
 def test_an_unknown_name_is_no_callable():
     with pytest.raises(ValueError, match=r"^init must be .* collections\.abc\.Callable\. Got 'he'"):
         choose("init", "he", {"zeros": abs}, Callable)
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("thrid", " Did you mean 'third'?"),
+        ("HALF", " Did you mean 'half'?"),
+        ("leaky relu", " Did you mean 'leaky_relu'?"),
+        ("he", " Did you mean 'he_normal'?"),
+        ("quarter", ""),
+        ("", ""),
+        (0.5, ""),
+        (None, ""),
+    ],
+)
+def test_the_nearest_name_is_suggested(choice, expected):
+    names = {"half", "third", "leaky_relu", "he_normal", "he_uniform"}
+    assert did_you_mean(choice, names) == expected
