@@ -25,6 +25,10 @@ from sknormnet.training.stack import Stack
 
 Validate = Callable[[Network], tuple[float, float]]  # score and loss
 
+# What max_iter="auto" stands for. L-BFGS needs 30 to 700 iterations on most tables of a few
+# hundred rows.
+AUTO_EPOCHS, AUTO_ITERATIONS = 40, 1000
+
 
 @dataclass
 class Job:
@@ -77,9 +81,17 @@ def is_stochastic(estimator) -> bool:
     return solver in OPTIMIZERS if isinstance(solver, str) else isinstance(solver, Optimizer)
 
 
+def resolve_max_iter(estimator) -> int:
+    """Return the largest number of epochs, or of iterations of 'lbfgs'."""
+    if isinstance(estimator.max_iter, str):
+        return AUTO_EPOCHS if is_stochastic(estimator) else AUTO_ITERATIONS
+    return int(estimator.max_iter)
+
+
 def train_full_batch(job: Job, callbacks=None) -> None:
     """Train by L-BFGS on all rows at once."""
     estimator, run, history = job.estimator, job.run, job.history
+    max_iter = resolve_max_iter(estimator)
 
     def report(value: float) -> bool:
         """Record an iteration; return whether it is to be the last."""
@@ -97,7 +109,7 @@ def train_full_batch(job: Job, callbacks=None) -> None:
         job.loss,
         job.training.whole(),
         alpha=float(estimator.alpha) or None,
-        max_iter=estimator.max_iter,
+        max_iter=max_iter,
         max_fun=estimator.max_fun,
         tol=estimator.tol,
         report=report,
@@ -105,7 +117,7 @@ def train_full_batch(job: Job, callbacks=None) -> None:
     if not history.losses:
         report(float(result.fun))
     run.samples += result.nfev * len(job.training)
-    history.n_iter = check_optimize_result("lbfgs", result, estimator.max_iter)
+    history.n_iter = check_optimize_result("lbfgs", result, max_iter)
     history.is_over = True
 
 
@@ -192,7 +204,7 @@ class Progress:
         self.alpha = float(estimator.alpha) or None
         self.max_grad_norm = estimator.max_grad_norm
         self._schedule = _schedule(estimator, incremental=job.incremental)
-        self._epochs = 1 if job.incremental else estimator.max_iter
+        self._epochs = 1 if job.incremental else resolve_max_iter(estimator)
         self._history = job.history
         self._before = job.run.samples
         self._best: tuple | None = None
@@ -277,7 +289,7 @@ class Progress:
             return False
         if not (self.job.incremental or self._schedule.planned):
             warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({self._estimator.max_iter}) "
+                f"Stochastic Optimizer: Maximum iterations ({self._epochs}) "
                 "reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
                 stacklevel=4,
@@ -287,7 +299,7 @@ class Progress:
 
 def _rate(schedule: Schedule, estimator, run: Run, n_rows: int) -> Callable[[int], float]:
     """The learning rate as a function of the rows seen so far in this call."""
-    start, planned = estimator.learning_rate_init, n_rows * estimator.max_iter
+    start, planned = estimator.learning_rate_init, n_rows * resolve_max_iter(estimator)
 
     def rate(seen: int) -> float:
         return float(start * schedule.factor(seen / planned, run.samples, run.stalls))
