@@ -1,6 +1,7 @@
 """What a parameter's value stands for: an object of a table, or a Python number."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ def choose(what: str, choice: Any, table: Mapping[str, Any], kind: Any) -> Any:
     raise ValueError(
         f"{what} must be a str among {sorted(table)} or an instance of"
         f" {kind.__module__}.{kind.__qualname__}. Got {choice!r} instead."
+        f"{did_you_mean(choice, table)}"
     )
 
 
@@ -42,3 +44,20 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.floating):
         return float(value)  # the item of a longdouble is a longdouble
     return value.item() if isinstance(value, np.generic) else value
+
+
+def did_you_mean(choice: Any, names: Iterable[str]) -> str:
+    """Return a sentence with the name that is nearest to a misspelt one, or ``""``.
+
+    Upper and lower case, and "-" or " " in place of "_", make no difference.
+    """
+    if not isinstance(choice, str):
+        return ""
+    normalized, typed = {_normalized(name): name for name in sorted(names)}, _normalized(choice)
+    found = get_close_matches(typed, normalized, n=1, cutoff=0.7)
+    found = found or [name for name in normalized if typed and name.startswith(f"{typed}_")]
+    return f" Did you mean {normalized[found[0]]!r}?" if found else ""
+
+
+def _normalized(name: str) -> str:
+    return name.lower().replace("-", "_").replace(" ", "_")

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sknormnet._choices import choose, plain
+from sknormnet._choices import choose, did_you_mean, plain
 
 TABLE = {"half": Fraction(1, 2), "third": Fraction(1, 3)}
 
@@ -48,3 +48,21 @@ def test_numpy_numbers_are_pythons(kind):
 @pytest.mark.parametrize("value", ["auto", 3, 0.5, None, True, (1, 2), Fraction(1, 2)], ids=str)
 def test_what_is_no_numpy_scalar_stays_as_it_is(value):
     assert plain(value) is value
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("thrid", " Did you mean 'third'?"),
+        ("HALF", " Did you mean 'half'?"),
+        ("leaky relu", " Did you mean 'leaky_relu'?"),
+        ("he", " Did you mean 'he_normal'?"),
+        ("quarter", ""),
+        ("", ""),
+        (0.5, ""),
+        (None, ""),
+    ],
+)
+def test_the_nearest_name_is_suggested(choice, expected):
+    names = {"half", "third", "leaky_relu", "he_normal", "he_uniform"}
+    assert did_you_mean(choice, names) == expected

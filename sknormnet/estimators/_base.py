@@ -16,29 +16,40 @@ import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sknormnet._choices import choose, plain
 from sknormnet.estimators._architecture import build_network, encode_inputs
 from sknormnet.estimators._callbacks import callbacks_of
+from sknormnet.estimators._inputs import validate_data
 from sknormnet.estimators._objects import check_loss
 from sknormnet.estimators._reporting import ProgressLine, Report, Table, joined, mean_history
+from sknormnet.estimators._scales import warn_of_another_scale, warn_of_poor_training
 from sknormnet.estimators._sklearn import (
     CALLBACK_STATE,
     CallbackSupportMixin,
     Interval,
+    InvalidParameterError,
     Options,
     StrOptions,
     check_sample_weight,
     fit_context,
+    with_advice,
 )
 from sknormnet.estimators._stacks import train, with_threads_for
-from sknormnet.estimators._training import Job, has_nothing_to_normalize, is_stochastic
+from sknormnet.estimators._training import (
+    Job,
+    has_nothing_to_normalize,
+    is_stochastic,
+    resolve_max_iter,
+)
+from sknormnet.estimators._unused import warn_of_unused_options
 from sknormnet.estimators._validation import (
     Rows,
     Validation,
     check_network,
     check_range,
+    check_scorer,
     own_rows,
     split_rows,
     stops_early,
@@ -58,6 +69,12 @@ RECORDED = 1000  # epochs in the record of a network that partial_fit trains, at
 NONE_HELD = None, None, None  # no validation data of the caller's own
 
 
+def _of_any_class(method: Callable) -> Callable:
+    """Have Python's own errors call a method "fit", and not "BaseNormNet.fit"."""
+    method.__qualname__ = method.__name__
+    return method
+
+
 class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
     """Base of the estimators; use those instead."""
 
@@ -70,10 +87,14 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         "alpha": [Interval(Real, 0, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto", "scale"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions(set(SCHEDULES)), Schedule, callable],
+        "learning_rate": [
+            StrOptions(set(SCHEDULES), for_numbers="Set learning_rate_init={} for that rate."),
+            Schedule,
+            callable,
+        ],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -82,7 +103,14 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
         "early_stopping": ["boolean", StrOptions({"auto"})],
-        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+        "scoring": [
+            StrOptions(
+                {"loss", *get_scorer_names()},
+                listed="'loss', a name of sklearn.metrics.get_scorer_names()",
+            ),
+            callable,
+            None,
+        ],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
@@ -227,7 +255,15 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
 
     # -------------------------------------------------------------------------- fitting
 
+    def _validate_params(self) -> None:
+        """Check the parameters, as scikit-learn does, with advice on what was meant."""
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            raise with_advice(error, self) from None
+
     @fit_context(prefer_skip_nested_validation=True)
+    @_of_any_class
     def fit(
         self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
     ) -> Self:
@@ -251,7 +287,8 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             Rows to validate on, instead of a share of X; in a pipeline with
             ``transform_input=["X_val"]`` and metadata routing, transformed as X is. The epoch
             that scores best on them is kept, with early stopping and without; with warm_start,
-            it has to score better than the network that the call begins with.
+            it has to score better than the network that the call begins with. A UserWarning
+            tells if columns are on quite another scale than in X.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Their targets, in the same form as y.
         sample_weight_val : array-like of shape (n_val,), default=None
@@ -269,6 +306,13 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             or NaN. The estimator is then what it was before the call.
         KeyboardInterrupt
             If you press Ctrl+C. The estimator is then what it was before the call, too.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training has failed, or has learned little from inputs that are not scaled.
+        UserWarning
+            If parameters are set that have no effect in this fit.
         """
         with undone_on_failure(self):
             return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
@@ -314,11 +358,17 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         n_rows = math.inf if incremental else len(data)
         held = own_rows(self, *held_out, like=data)
         early = stops_early(self, n_rows, own=held is not None)
+        if not incremental:
+            has_validation = held is not None
+            warn_of_unused_options(self, data, going_on=going_on, has_validation=has_validation)
         runs = (self._go_on if going_on else self._begin)(data, n_outputs, n_rows)
         if held is not None:
             check_range(held, runs[0].network.dtype, suffix="_val")
-        if early and held is None:
+            warn_of_another_scale(self, *(rows.samples(None) for rows in (data, held)))
+        elif early:
             data, held = split_rows(self, data, runs[0].split_seed)
+        if held is not None:
+            check_scorer(self, held, loss)
         dtype, jobs = runs[0].network.dtype, []
         for run in runs:
             training = data.samples(dtype)
@@ -348,7 +398,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
     def _report(self, jobs: Sequence[Job]) -> None:
         """Have the jobs tell the user how they come along, as `verbose` says."""
         kind = {0: Report, 1: ProgressLine}.get(self.verbose, Table)
-        n_epochs = 1 if jobs[0].incremental else plain(self.max_iter)
+        n_epochs = 1 if jobs[0].incremental else resolve_max_iter(self)
         unit = "epoch" if is_stochastic(self) else "iteration"
         report = kind(type(self).__name__, [job.history for job in jobs], n_epochs, unit)
         for job in jobs:
@@ -363,6 +413,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
                 chunks = partial(job.training.chunks, network.chunk_rows)
                 with_threads_for([job], network.settle, chunks, len(job.training))
             with_threads_for([job], check_network, network, job.training, job.largest_input)
+        warn_of_poor_training(self, jobs)
         return self._keep(jobs)
 
     def _encode(
@@ -620,14 +671,24 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
                 f"n_samples must be an int in the range [1, inf). Got {n_samples!r} instead."
             )
         if not any(isinstance(layer, Dropout) for layer in self._runs[0].network.layers):
-            raise ValueError(
-                "Samples are drawn by dropout, which this network was fitted without."
-                " Fit with keep_prob < 1."
-            )
+            raise ValueError(self._without_dropout())
         seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
         rng = np.random.Generator(np.random.SFC64(seed))
         members = islice(cycle(run.network for run in self._runs), int(n_samples))
         return (_finite(network, partial(network.sample, rng=rng), X) for network in members)
+
+    def _without_dropout(self) -> str:
+        """Why there is nothing to draw samples with, and what to do about it."""
+        kept = (
+            "keep_prob='auto' is 1.0 for fewer than 100 rows and for solver='lbfgs'"
+            if isinstance(self.keep_prob, str)
+            else f"keep_prob={self.keep_prob!r}"
+        )
+        return (
+            f"This {type(self).__name__} was fitted without dropout, which samples are drawn by:"
+            f" {kept}. Fit with keep_prob=0.8, or fit an ensemble with n_members=6:"
+            " return_std=True then gives the standard deviation over its members."
+        )
 
     # ----------------------------------------------------------------------- attributes
 

@@ -3,20 +3,25 @@
 import copy
 import inspect
 import time
+from numbers import Real
 from types import FunctionType
+from typing import Any
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import _fit_and_score as fit_and_score
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, InvalidParameterError, Options
+from sklearn.utils._param_validation import StrOptions as SklearnStrOptions
 from sklearn.utils.metaestimators import _safe_split as safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
 from sklearn.utils.optimize import _check_optimize_result as check_optimize_result
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+from sknormnet._choices import did_you_mean
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -60,6 +65,7 @@ __all__ = [
     "CALLBACK_STATE",
     "CallbackSupportMixin",
     "Interval",
+    "InvalidParameterError",
     "Options",
     "Parallel",
     "StrOptions",
@@ -79,6 +85,42 @@ __all__ = [
     "score_fitted",
     "search_fit",
 ]
+
+
+class StrOptions(SklearnStrOptions):
+    """The names that a parameter takes; error messages list them in alphabetical order.
+
+    Parameters
+    ----------
+    options : set of str
+    listed : str, default=None
+        What error messages say in place of all the names.
+    for_numbers : str, default=""
+        Advice for those who pass a number; ``{}`` stands for the number.
+    """
+
+    def __init__(self, options, *, listed=None, for_numbers=""):
+        super().__init__(options)
+        self.listed, self.for_numbers = listed, for_numbers
+
+    def __str__(self):
+        names = ", ".join(map(repr, sorted(self.options)))
+        return self.listed or f"a str among {{{names}}}"
+
+    def advice(self, value) -> str:
+        """Return a sentence for those who passed an invalid value, or ``""``."""
+        if isinstance(value, Real) and not isinstance(value, bool):
+            return f" {self.for_numbers.format(value)}" if self.for_numbers else ""
+        return did_you_mean(value, self.options)
+
+
+def with_advice(error: InvalidParameterError, estimator) -> InvalidParameterError:
+    """Return the error of an invalid parameter, with what its `StrOptions` advise added."""
+    name = str(error).split("'")[1]  # "The 'solver' parameter of ..."
+    constraints: list[Any] = estimator._parameter_constraints.get(name, [])
+    value = getattr(estimator, name, None)
+    advice = [c.advice(value) for c in constraints if isinstance(c, StrOptions)]
+    return InvalidParameterError(f"{error}{''.join(advice)}")
 
 
 def add_callback(estimator, callback) -> None:

@@ -25,6 +25,10 @@ from sknormnet.training.stack import Stack
 
 Validate = Callable[[Network], tuple[float, float]]  # score and loss
 
+# What max_iter="auto" stands for. L-BFGS needs 30 to 700 iterations on most tables of a few
+# hundred rows.
+AUTO_EPOCHS, AUTO_ITERATIONS = 40, 1000
+
 
 @dataclass
 class Job:
@@ -92,6 +96,13 @@ def is_stochastic(estimator) -> bool:
     return solver in OPTIMIZERS if isinstance(solver, str) else isinstance(solver, Optimizer)
 
 
+def resolve_max_iter(estimator) -> int:
+    """Return the largest number of epochs, or of iterations of 'lbfgs'."""
+    if isinstance(estimator.max_iter, str):
+        return AUTO_EPOCHS if is_stochastic(estimator) else AUTO_ITERATIONS
+    return int(estimator.max_iter)
+
+
 class Stopped(Exception):
     """Training was stopped because another thread's failed or was interrupted."""
 
@@ -127,6 +138,7 @@ class Stop:
 def train_full_batch(job: Job, callbacks, stop: Stop) -> None:
     """Train by L-BFGS on all rows at once; `stop` may end it by an error after an iteration."""
     estimator, run, history = job.estimator, job.run, job.history
+    max_iter = resolve_max_iter(estimator)
 
     def report(value: float) -> bool:
         """Record an iteration; return whether it is to be the last."""
@@ -146,7 +158,7 @@ def train_full_batch(job: Job, callbacks, stop: Stop) -> None:
         job.loss,
         job.training.whole(),
         alpha=float(estimator.alpha) or None,
-        max_iter=plain(estimator.max_iter),
+        max_iter=max_iter,
         max_fun=plain(estimator.max_fun),
         tol=plain(estimator.tol),
         report=report,
@@ -155,7 +167,7 @@ def train_full_batch(job: Job, callbacks, stop: Stop) -> None:
         report(float(result.fun))
     run.samples += result.nfev * len(job.training)
     job.report.clear()  # this may warn
-    history.n_iter = check_optimize_result("lbfgs", result, plain(estimator.max_iter))
+    history.n_iter = check_optimize_result("lbfgs", result, max_iter)
     history.best_epoch = len(history.losses)
     history.is_over = True
 
@@ -242,7 +254,7 @@ class Progress:
         self.alpha = float(estimator.alpha) or None
         self.max_grad_norm = plain(estimator.max_grad_norm)
         self._schedule = _schedule(estimator)
-        self._epochs = 1 if job.incremental else plain(estimator.max_iter)
+        self._epochs = 1 if job.incremental else resolve_max_iter(estimator)
         self._history = job.history
         self._before = job.run.samples
         self._best: tuple | None = None
@@ -344,7 +356,7 @@ class Progress:
         if not (self.job.incremental or self._schedule.planned):
             self.job.report.clear()
             warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({self._estimator.max_iter}) "
+                f"Stochastic Optimizer: Maximum iterations ({self._epochs}) "
                 "reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
                 stacklevel=4,
@@ -354,7 +366,7 @@ class Progress:
 
 def _rate(schedule: Schedule, estimator, run: Run, n_rows: int) -> Callable[[int], float]:
     """The learning rate as a function of the rows seen so far in this call."""
-    start, planned = plain(estimator.learning_rate_init), n_rows * plain(estimator.max_iter)
+    start, planned = plain(estimator.learning_rate_init), n_rows * resolve_max_iter(estimator)
 
     def rate(seen: int) -> float:
         return float(start * schedule.factor(seen / planned, run.samples, run.stalls))

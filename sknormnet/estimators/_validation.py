@@ -1,19 +1,24 @@
 """Rows held out of training: which they are, when they end it, how a network does on them."""
 
+import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Real
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
 
 from sknormnet._choices import plain
+from sknormnet.estimators._inputs import errors_of_validation_data
 from sknormnet.estimators._training import is_stochastic
-from sknormnet.nn.losses import Loss
+from sknormnet.nn.losses import ClassificationLoss, Loss
 from sknormnet.nn.network import Network
 from sknormnet.training.batches import Samples, arrays_of, hold_out, row_numbers
 
@@ -154,8 +159,9 @@ def own_rows(estimator, X, y, sample_weight, *, like: Rows) -> Rows | None:
             "y_val must have as many labels or outputs in a row as y, in an array of the same"
             f" form. y has {expected}, y_val has {found}."
         )
-    # Checked against what has just been learned of X and y.
-    return estimator._encode(X, y, sample_weight, going_on=True, incremental=True)[0]
+    with errors_of_validation_data():
+        # Checked against what has just been learned of X and y.
+        return estimator._encode(X, y, sample_weight, going_on=True, incremental=True)[0]
 
 
 def _n_columns(y) -> int:
@@ -177,21 +183,65 @@ def split_rows(estimator, data: Rows, seed: int) -> tuple[Rows, Rows]:
     """Split the rows into those to train on and those to score, by classes if there are any."""
     numbers = row_numbers(len(data)) if data.numbers is None else data.numbers
     n_held = math.ceil(plain(estimator.validation_fraction) * len(numbers))
+    share = (
+        f"validation_fraction={estimator.validation_fraction} of {len(numbers)} rows is {n_held}"
+    )
     if n_held < 2:
         raise ValueError(
-            "The validation set is too small. Increase 'validation_fraction' "
-            "or the size of your dataset."
+            f"The validation set is too small: {share}, and early stopping needs at least 2."
+            " Increase 'validation_fraction' or the size of your dataset, or set"
+            " early_stopping=False."
         )
     if n_held == len(numbers):
         raise ValueError(
-            "No row is left to train on. Decrease 'validation_fraction' "
-            "or increase the size of your dataset."
+            f"No row is left to train on: {share}. Decrease 'validation_fraction' or increase the"
+            " size of your dataset, or set early_stopping=False."
         )
     one_label = is_classifier(estimator) and data.target[:1].size == 1
     labels = data.target[numbers].ravel() if one_label else None
     parts = hold_out(numbers, n_held, np.random.default_rng(seed), labels=labels)
     kept, held = (replace(data, numbers=part) for part in parts)
     return kept, held
+
+
+@contextmanager
+def errors_of_scoring(scoring) -> Iterator[None]:
+    """Have the errors of a scorer that has a name tell the name, and similar ones."""
+    try:
+        yield
+    except ValueError as error:
+        if not isinstance(scoring, str):
+            raise
+        similar = sorted(name for name in get_scorer_names() if name.startswith(f"{scoring}_"))
+        advice = f" Similar scorers: {', '.join(map(repr, similar))}." if similar else ""
+        raise ValueError(
+            f"scoring={scoring!r} cannot score these targets: {str(error).rstrip('.')}.{advice}"
+        ) from error
+
+
+def check_scorer(estimator, held: Rows, loss: Loss) -> None:
+    """Raise before training what a classifier's named scorer would raise after the first epoch.
+
+    It scores perfect predictions of the held-out rows. Callables are not tried: they may count
+    their calls. Nor are regressors, for which no raw predictions need be perfect.
+    """
+    if estimator.scoring in (None, "loss") or not isinstance(estimator.scoring, str):
+        return
+    scorer = check_scoring(estimator, scoring=estimator.scoring)
+    if not isinstance(loss, ClassificationLoss):
+        return
+    X, y, weight = held.taken
+    target = held.target if held.numbers is None else held.target[held.numbers]
+    if target.ndim == 1:
+        target = target[:, None] == np.arange(len(estimator.classes_))
+    raw = np.where(target, 5.0, -5.0)
+    perfect = SimpleNamespace(chunk_rows=len(raw), predict=lambda X: raw)
+    fitted = copy.copy(estimator)
+    fitted._runs, fitted._loss = [SimpleNamespace(network=perfect)], loss
+    fitted.n_outputs_, fitted.out_activation_ = target.shape[1], loss.out_activation
+    vars(fitted).pop("feature_names_in_", None)  # the rows are a validated array
+    with errors_of_scoring(estimator.scoring):
+        scorer(fitted, X, y, **weight)
 
 
 class Validation:
@@ -240,7 +290,8 @@ class Validation:
             return float(self._estimator._score_raw(y, raw, self._loss, weight))
         fitted = self._estimator._fitted_copy([network], self._loss)
         vars(fitted).pop("feature_names_in_", None)  # the rows are a validated array
-        score = self._scorer(fitted, self._X, self._y, **self._weight)
+        with errors_of_scoring(self._estimator.scoring):
+            score = self._scorer(fitted, self._X, self._y, **self._weight)
         if not isinstance(score, Real):
             raise ValueError(
                 f"scoring must return a number, got {score!r} ({type(score)}) instead."

@@ -103,9 +103,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     power_t : float, default=0.5
         Exponent of the 'invscaling' schedule.
 
-    max_iter : int, default=40
-        Number of epochs, the largest unless `learning_rate` is a plan; of iterations for
-        'lbfgs', which wants more of them.
+    max_iter : int or 'auto', default='auto'
+        Number of epochs, the largest unless `learning_rate` is a plan; the largest number of
+        iterations for ``solver='lbfgs'``. 'auto' is 40 epochs, or 1000 iterations of 'lbfgs'.
 
     shuffle : bool, default=True
         Whether to draw a new order of the rows for each epoch.
@@ -146,7 +146,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         `learning_rate`, training does not stop: all `max_iter` epochs are run, and the best
         one is kept. The rows are those of `X_val` in `fit`, or else a share of X,
         `validation_fraction`. 'auto' does so if `X_val` is given or X has more than 10,000
-        rows. Not used when ``solver='lbfgs'``.
+        rows. Not used when ``solver='lbfgs'``: True is then a warning.
 
     scoring : str, callable or None, default=None
         What held-out rows are scored by, where higher is better. None is accuracy in
@@ -207,8 +207,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         Number of bins, if any, of the piecewise linear encoding of the inputs: each bin between
         two quantiles of an input becomes an input of its own that rises from -1 to 1 across it,
         so that the network bends where the data are. For inputs with more different
-        values than bins, of dense X only. `warm_start` and `partial_fit` go on with the
-        quantiles of the first call. 6 is a good number.
+        values than bins, of dense X only: `fit` warns of a sparse one. `warm_start` and
+        `partial_fit` go on with the quantiles of the first call. 6 is a good number.
 
     init : str or callable, default='auto'
         Initial weights. Biases start at 0, the output's close to the constant that fits
@@ -388,7 +388,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         learning_rate="cosine",
         learning_rate_init=0.01,
         power_t=0.5,
-        max_iter=40,
+        max_iter="auto",
         shuffle=True,
         random_state=None,
         tol=1e-4,

@@ -116,9 +116,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     power_t : float, default=0.5
         Exponent of the 'invscaling' schedule.
 
-    max_iter : int, default=40
-        Number of epochs, the largest unless `learning_rate` is a plan; of iterations for
-        'lbfgs', which wants more of them.
+    max_iter : int or 'auto', default='auto'
+        Number of epochs, the largest unless `learning_rate` is a plan; the largest number of
+        iterations for ``solver='lbfgs'``. 'auto' is 40 epochs, or 1000 iterations of 'lbfgs'.
 
     shuffle : bool, default=True
         Whether to draw a new order of the rows for each epoch.
@@ -159,7 +159,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         `learning_rate`, training does not stop: all `max_iter` epochs are run, and the best
         one is kept. The rows are those of `X_val` in `fit`, or else a share of X,
         `validation_fraction`. 'auto' does so if `X_val` is given or X has more than 10,000
-        rows. Not used when ``solver='lbfgs'``.
+        rows. Not used when ``solver='lbfgs'``: True is then a warning.
 
     scoring : str, callable or None, default=None
         What held-out rows are scored by, where higher is better. None is accuracy in
@@ -220,8 +220,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Number of bins, if any, of the piecewise linear encoding of the inputs: each bin between
         two quantiles of an input becomes an input of its own that rises from -1 to 1 across it,
         so that the network bends where the data are. For inputs with more different
-        values than bins, of dense X only. `warm_start` and `partial_fit` go on with the
-        quantiles of the first call. 6 is a good number.
+        values than bins, of dense X only: `fit` warns of a sparse one. `warm_start` and
+        `partial_fit` go on with the quantiles of the first call. 6 is a good number.
 
     init : str or callable, default='auto'
         Initial weights. Biases start at 0, the output's close to the constant that fits
@@ -261,7 +261,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Order of the quantile to predict, in (0, 1). Several, in increasing order, are
         predicted by one network, for a one-dimensional y, in an array of shape
         (n_samples, n_quantiles), also if there is one. Those of a row never cross, but may be
-        equal far from the training rows. Only used when ``loss='quantile'``.
+        equal far from the training rows. With another loss, a number is not used, with a
+        warning, and several are an error.
 
     huber_delta : float, default=1.35
         Error from which on the Huber loss is linear, in standard deviations of the target with
@@ -392,7 +393,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         learning_rate="cosine",
         learning_rate_init=0.01,
         power_t=0.5,
-        max_iter=40,
+        max_iter="auto",
         shuffle=True,
         random_state=None,
         tol=1e-4,
@@ -611,6 +612,11 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     def _encode_target(self, y, weight, rows, *, going_on, incremental):
         settings = {"quantile": self._orders(), "huber_delta": float(self.huber_delta)}
         loss = self._choose_loss(LOSSES, Loss, **settings)
+        if self.loss != "quantile" and not isinstance(self.quantile, Real):
+            raise ValueError(
+                f"The 'quantile' parameter of {type(self).__name__} may be an array-like with"
+                f" loss='quantile' only. Got {self.quantile!r} with loss={self.loss!r} instead."
+            )
         if not loss.in_y_true_range(y if rows is None else y[rows]):
             raise ValueError(
                 f"Some value(s) of y are out of the valid range of the loss {self.loss!r}."

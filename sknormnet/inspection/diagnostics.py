@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from sknormnet._choices import did_you_mean
 from sknormnet.estimators._base import BaseNormNet
 from sknormnet.estimators.search import last_step
 from sknormnet.inspection.records import (
@@ -654,15 +655,20 @@ def _parameter(results: Mapping, name: str) -> Any:
     names = [key.removeprefix("param_") for key in results if key.startswith("param_")]
     found = [x for x in names if x == name] or [x for x in names if x.endswith(f"__{name}")]
     if len(found) != 1:
-        raise ValueError(f"The search has {len(found)} parameters {name!r}; it is over {names}.")
+        count = (
+            f"{len(found)} searched parameters match" if found else "No searched parameter matches"
+        )
+        near = did_you_mean(name, [x.rpartition("__")[2] for x in names])
+        raise ValueError(f"{count} {name!r}. Searched: {sorted(names)}.{'' if found else near}")
     return results[f"param_{found[0]}"]
 
 
 def _result(results: Mapping, name: str) -> np.ndarray:
     if name not in results:
-        metrics = [key[10:] for key in results if key.startswith("mean_test_")]
+        metrics = sorted(key[10:] for key in results if key.startswith("mean_test_"))
+        got = name.split("_test_")[1]
         raise ValueError(
-            f"metric must be one of {metrics}. Got {name.split('_test_')[1]!r} instead."
+            f"metric must be one of {metrics}. Got {got!r} instead.{did_you_mean(got, metrics)}"
         )
     return results[name]
 

@@ -97,6 +97,17 @@ class Samples:
         return [array for array in arrays if array is not None]
 
     @property
+    def n_features(self) -> int:
+        """Number of columns of X."""
+        return self._X.shape[1]
+
+    def some(self, n_rows: int) -> tuple[Any, np.ndarray, np.ndarray | None]:
+        """Up to `n_rows` of the rows, evenly spaced: X and y in their own dtypes, and weight."""
+        rows = np.linspace(0, len(self) - 1, min(len(self), n_rows)).astype(int)
+        rows = rows if self._rows is None else self._rows[rows]
+        return self._X[rows], self._y[rows], None if self._weight is None else self._weight[rows]
+
+    @property
     def y(self) -> np.ndarray:
         """The targets of these rows."""
         return self._y if self._rows is None else self._y[self._rows]

@@ -18,7 +18,11 @@ from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.losses import MulticlassLogLoss
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # Options are tried next to others that leave them without effect.
+    pytest.mark.filterwarnings("ignore:.* is not used:UserWarning"),
+]
 
 X, Y = load_diabetes(return_X_y=True)
 X, Y = scale(X[:90]), Y[:90] / 50

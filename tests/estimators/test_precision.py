@@ -99,6 +99,7 @@ def test_exponentials_saturate(n_members, loss, dtype):
 )
 @pytest.mark.parametrize("size", [1e39, -1e39])
 @pytest.mark.parametrize("settings", [{}, {"input_bins": 4}, {"warm_start": True}], ids=str)
+@pytest.mark.filterwarnings("ignore:input_bins")
 def test_x_that_float32_does_not_hold(settings, size, container):
     x = X.copy()
     x[77, 2] = size

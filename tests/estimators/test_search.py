@@ -307,6 +307,7 @@ def test_containers(container, limit, monkeypatch):
         ("0__with_mean", [True, False]),
     ],
 )
+@pytest.mark.filterwarnings("ignore:Training has learned little")
 def test_a_step_that_works_in_place_changes_no_other_fit(step, values, return_train_score):
     net = clone(CLASSIFIER).set_params(max_iter=15)
     model = Pipeline([("0", StandardScaler(copy=False)), ("net", net)])

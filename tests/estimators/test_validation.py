@@ -128,10 +128,16 @@ def test_kinds_of_validation_data(container):
         ({"X_val": X_VAL}, "must be given together, but y_val is None"),
         ({"y_val": Y_VAL}, "must be given together, but X_val is None"),
         ({"sample_weight_val": np.ones(200)}, "must be given together, but X_val is None"),
-        ({"X_val": X_VAL[:, 1:], "y_val": Y_VAL}, "X has 63 features, but .* is expecting 64"),
-        ({"X_val": X_VAL, "y_val": Y_VAL[1:]}, "inconsistent numbers of samples"),
-        ({"X_val": X_VAL[:3], "y_val": ["a", "b", "z"]}, "'z'"),
-        ({**VAL, "sample_weight_val": np.zeros(200)}, "at least one non-zero|not all be zero"),
+        ({"X_val": X_VAL[:, 1:], "y_val": Y_VAL}, "^X_val has 63 features, but .* is expecting 64"),
+        (
+            {"X_val": X_VAL, "y_val": Y_VAL[1:]},
+            "^Found X_val and y_val with inconsistent numbers of samples",
+        ),
+        ({"X_val": X_VAL[:3], "y_val": ["a", "b", "z"]}, "`y_val` has classes .*'z'"),
+        (
+            {**VAL, "sample_weight_val": np.zeros(200)},
+            "at least one non-zero|sum of sample_weight_val",
+        ),
     ],
 )
 def test_errors(given, message):
