@@ -3,11 +3,12 @@
 import argparse
 import json
 
-from benchmarks import growth, large_data, memory, prediction, search, speed, startup
+from benchmarks import busy, growth, large_data, memory, prediction, search, speed, startup
 from benchmarks.timing import machine
 
 SECTIONS = {
     "speed": speed.run,
+    "busy": busy.run,
     "growth": growth.run,
     "memory": memory.run,
     "large-data": large_data.run,

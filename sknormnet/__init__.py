@@ -1,5 +1,6 @@
 """Neural networks with batch normalisation, dropout and L2 as scikit-learn estimators."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sknormnet.estimators.classifier import NormNetClassifier
@@ -27,10 +28,21 @@ __all__ = [
 __version__ = "0.1.0"
 
 
+# Other modules that users import from.
+_MODULES = ["inspection", "nn", "training"]
+
+
 def __getattr__(name: str) -> Any:
-    """Load the searches when they are asked for, which spares a sixth of the start-up."""
+    """Load the searches and `inspection` when they are asked for: start-up is faster."""
+    if name in _MODULES:
+        return import_module(f"sknormnet.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from sknormnet.estimators import search
 
     return getattr(search, name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, those that are not loaded yet among them."""
+    return sorted([*__all__, *_MODULES])

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from sknormnet._choices import choose
+from sknormnet.estimators._objects import check_activation
 from sknormnet.estimators._validation import Rows
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.layers import PiecewiseLinear
 from sknormnet.nn.mlp import mlp
 from sknormnet.nn.network import Network
+from sknormnet.nn.quantiles import quantiles
 
 FEW_ROWS = 100  # below, keep_prob="auto" drops none
 KNOT_ROWS = 10_000  # are enough for quantiles
@@ -43,6 +45,8 @@ def build_network(
         choose(f"Each 'activation' of {_name(estimator)}", x, ACTIVATIONS, Activation)
         for x in _per_layer(estimator, "activation", len(hidden))
     ]
+    for activation in activations:
+        check_activation(_name(estimator), activation, dtype)
     keep_probs = _per_layer(estimator, "keep_prob", len(hidden))
     if isinstance(estimator.keep_prob, str):
         few = n_rows < FEW_ROWS or estimator.solver == "lbfgs"
@@ -85,18 +89,11 @@ def encode_inputs(data: Rows, n_bins: int) -> tuple[PiecewiseLinear | None, Any]
         return None, ()
     rows = np.linspace(0, len(data) - 1, min(len(data), KNOT_ROWS)).astype(int)
     rows = rows if data.numbers is None else data.numbers[rows]
-    weight = np.ones(len(rows)) if data.weight is None else data.weight[rows]
-    X, weight = data.X[rows[weight > 0]], weight[weight > 0]
+    X, weight = data.X[rows], None if data.weight is None else data.weight[rows]
     encoded = tuple(k for k, x in enumerate(X.T) if len(np.unique(x)) > n_bins)
     if not encoded:
         return None, ()
-    knots = np.quantile(
-        X[:, encoded],
-        np.arange(n_bins + 1) / n_bins,
-        axis=0,
-        weights=weight,
-        method="inverted_cdf",  # so that a weight of 2 is the row twice
-    )
+    knots = quantiles(X[:, encoded], np.arange(n_bins + 1) / n_bins, weight)
     return PiecewiseLinear(X.shape[1], encoded, n_bins), knots
 
 

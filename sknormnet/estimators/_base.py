@@ -2,8 +2,9 @@
 
 import copy
 import math
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import cycle, islice
@@ -15,24 +16,44 @@ import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from sknormnet._choices import choose
+from sknormnet._choices import choose, plain
 from sknormnet.estimators._architecture import build_network, encode_inputs
 from sknormnet.estimators._callbacks import callbacks_of
-from sknormnet.estimators._reporting import ProgressLine, Report, Table, mean_history
+from sknormnet.estimators._inputs import validate_data
+from sknormnet.estimators._objects import check_loss
+from sknormnet.estimators._reporting import ProgressLine, Report, Table, joined, mean_history
+from sknormnet.estimators._scales import warn_of_another_scale, warn_of_poor_training
 from sknormnet.estimators._sklearn import (
     CALLBACK_STATE,
     CallbackSupportMixin,
     Interval,
+    InvalidParameterError,
     Options,
     StrOptions,
     check_sample_weight,
     fit_context,
+    with_advice,
 )
-from sknormnet.estimators._stacks import train
-from sknormnet.estimators._training import Job, is_stochastic
-from sknormnet.estimators._validation import Rows, Validation, own_rows, split_rows, stops_early
+from sknormnet.estimators._stacks import train, with_threads_for
+from sknormnet.estimators._training import (
+    Job,
+    has_nothing_to_normalize,
+    is_stochastic,
+    resolve_max_iter,
+)
+from sknormnet.estimators._unused import warn_of_unused_options
+from sknormnet.estimators._validation import (
+    Rows,
+    Validation,
+    check_network,
+    check_range,
+    check_scorer,
+    own_rows,
+    split_rows,
+    stops_early,
+)
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.layers import PiecewiseLinear
@@ -44,7 +65,14 @@ from sknormnet.training.optimizers import OPTIMIZERS, Optimizer
 from sknormnet.training.schedules import SCHEDULES, Schedule
 
 NEGLIGIBLE = 1e-6  # of the mean weight
+RECORDED = 1000  # epochs in the record of a network that partial_fit trains, at most
 NONE_HELD = None, None, None  # no validation data of the caller's own
+
+
+def _of_any_class(method: Callable) -> Callable:
+    """Have Python's own errors call a method "fit", and not "BaseNormNet.fit"."""
+    method.__qualname__ = method.__name__
+    return method
 
 
 class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
@@ -59,10 +87,14 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         "alpha": [Interval(Real, 0, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto", "scale"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions(set(SCHEDULES)), Schedule, callable],
+        "learning_rate": [
+            StrOptions(set(SCHEDULES), for_numbers="Set learning_rate_init={} for that rate."),
+            Schedule,
+            callable,
+        ],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -71,7 +103,14 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
         "early_stopping": ["boolean", StrOptions({"auto"})],
-        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+        "scoring": [
+            StrOptions(
+                {"loss", *get_scorer_names()},
+                listed="'loss', a name of sklearn.metrics.get_scorer_names()",
+            ),
+            callable,
+            None,
+        ],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
@@ -216,7 +255,15 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
 
     # -------------------------------------------------------------------------- fitting
 
+    def _validate_params(self) -> None:
+        """Check the parameters, as scikit-learn does, with advice on what was meant."""
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            raise with_advice(error, self) from None
+
     @fit_context(prefer_skip_nested_validation=True)
+    @_of_any_class
     def fit(
         self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
     ) -> Self:
@@ -233,14 +280,17 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             numbers in regression.
         sample_weight : array-like of shape (n_samples,), default=None
             What each row counts for in the loss, in batch norm's statistics and in the
-            validation score. Rows of weight 0 are left out, and so are those of less than a
-            millionth of the mean weight.
+            validation score; not negative. Rows of weight 0 are left out, and so are those of
+            less than a millionth of the mean weight. The unit of the weights matters for
+            `alpha` only.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Rows to validate on, instead of a share of X; in a pipeline with
             ``transform_input=["X_val"]`` and metadata routing, transformed as X is. The epoch
-            that scores best on them is given back, with early stopping and without.
+            that scores best on them is kept, with early stopping and without; with warm_start,
+            it has to score better than the network that the call begins with. A UserWarning
+            tells if columns are on quite another scale than in X.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
-            Their targets.
+            Their targets, in the same form as y.
         sample_weight_val : array-like of shape (n_val,), default=None
             Their weights.
 
@@ -254,6 +304,15 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         ValueError
             If a parameter or the data are invalid, or if the weights have become infinite
             or NaN. The estimator is then what it was before the call.
+        KeyboardInterrupt
+            If you press Ctrl+C. The estimator is then what it was before the call, too.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training has failed, or has learned little from inputs that are not scaled.
+        UserWarning
+            If parameters are set that have no effect in this fit.
         """
         with undone_on_failure(self):
             return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
@@ -267,32 +326,68 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _fit(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental: bool = False) -> Self:
         jobs = self._prepare(X, y, sample_weight, held_out, incremental=incremental)
+        if incremental and has_nothing_to_normalize(jobs[0]):
+            return self._learn_nothing(jobs)
         callbacks = None if incremental else callbacks_of(self, jobs, X, y, sample_weight)
-        self._finish(train(jobs, callbacks))
+        with jobs[0].report:
+            self._finish(train(jobs, callbacks))
         if callbacks:
             callbacks.fit_ends()
         return self
 
+    def _learn_nothing(self, jobs: Sequence[Job]) -> Self:
+        """Leave a fitted network as it is; keep a new one as it was initialized."""
+        warnings.warn(
+            "Nothing was learned from X: batch norm cannot normalize a single row or rows that are"
+            f" all equal. Got {len(jobs[0].training)} such row(s). Call partial_fit with several"
+            " different rows, or set batchnorm=False to train on single rows.",
+            stacklevel=6,  # the caller of partial_fit
+        )
+        return self if jobs[0].going_on else self._keep(jobs)
+
     def _prepare(self, X, y, sample_weight, held_out=NONE_HELD, *, incremental=False) -> list[Job]:
         """All of a fit that comes before training: a job for each member."""
-        going_on = hasattr(self, "_runs") and (incremental or self.warm_start)
+        going_on = (
+            hasattr(self, "_runs") and (incremental or self.warm_start) and self._runs[0].has_begun
+        )
         if not going_on:
             self.__dict__.pop("_runs", None)  # what is new is not checked against the last fit
         data, loss, n_outputs = self._encode(
             X, y, sample_weight, going_on=going_on, incremental=incremental
         )
         n_rows = math.inf if incremental else len(data)
-        held = own_rows(self, *held_out)
+        held = own_rows(self, *held_out, like=data)
         early = stops_early(self, n_rows, own=held is not None)
+        if not incremental:
+            has_validation = held is not None
+            warn_of_unused_options(self, data, going_on=going_on, has_validation=has_validation)
         runs = (self._go_on if going_on else self._begin)(data, n_outputs, n_rows)
-        if early and held is None:
+        if held is not None:
+            check_range(held, runs[0].network.dtype, suffix="_val")
+            warn_of_another_scale(self, *(rows.samples(None) for rows in (data, held)))
+        elif early:
             data, held = split_rows(self, data, runs[0].split_seed)
+        if held is not None:
+            check_scorer(self, held, loss)
         dtype, jobs = runs[0].network.dtype, []
         for run in runs:
             training = data.samples(dtype)
             validate = None if held is None else Validation(self, held, loss, dtype)
-            run.watch("loss" if held is None else ("score", self.scoring))
-            jobs.append(Job(self, run, loss, training, validate, early, going_on, incremental))
+            scores = "loss" if held is None else ("score", self.scoring)
+            run.watch(scores, anew=not incremental)
+            jobs.append(
+                Job(
+                    self,
+                    run,
+                    loss,
+                    training,
+                    validate,
+                    going_on,
+                    incremental,
+                    largest_input=data.largest_input,
+                )
+            )
+        check_loss(type(self).__name__, loss, training, n_outputs, dtype)
         if not going_on:
             raw = loss.baseline(training.y, training.weight, n_outputs)
             for run in runs:
@@ -303,8 +398,9 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
     def _report(self, jobs: Sequence[Job]) -> None:
         """Have the jobs tell the user how they come along, as `verbose` says."""
         kind = {0: Report, 1: ProgressLine}.get(self.verbose, Table)
-        n_epochs = 1 if jobs[0].incremental else self.max_iter
-        report = kind(type(self).__name__, [job.history for job in jobs], n_epochs)
+        n_epochs = 1 if jobs[0].incremental else resolve_max_iter(self)
+        unit = "epoch" if is_stochastic(self) else "iteration"
+        report = kind(type(self).__name__, [job.history for job in jobs], n_epochs, unit)
         for job in jobs:
             job.report = report
 
@@ -315,30 +411,25 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             network = job.run.network
             if not job.incremental:
                 chunks = partial(job.training.chunks, network.chunk_rows)
-                network.recompute_statistics(chunks, len(job.training))
-            if not network.is_finite():
-                raise ValueError(
-                    "Solver produced non-finite parameter weights. The input data may"
-                    " contain large values and need to be preprocessed."
-                )
+                with_threads_for([job], network.recompute_statistics, chunks, len(job.training))
+            with_threads_for([job], check_network, network, job.training, job.largest_input)
+        warn_of_poor_training(self, jobs)
         return self._keep(jobs)
 
     def _encode(
         self, X, y, sample_weight, *, going_on: bool, incremental: bool
     ) -> tuple[Rows, Loss, int]:
         """Check the data, and return them as the loss takes them, the loss and its outputs."""
-        X, y, weight, rows = self._validate(X, y, sample_weight, reset=not going_on)
+        X, y = self._validate(X, y, reset=not going_on)
+        weight, unit = self._validate_weight(X, y, sample_weight)
+        rows = None if weight is None or weight.all() else row_numbers(len(weight))[weight != 0]
         loss, target, n_outputs = self._encode_target(
             y, weight, rows, going_on=going_on, incremental=incremental
         )
-        return Rows(X, y, target, weight, _rows_with_a_say(weight)), loss, n_outputs
+        return Rows(X, y, target, weight, _rows_with_a_say(weight), unit), loss, n_outputs
 
-    def _validate(self, X, y, sample_weight, *, reset: bool):
-        """Check the data.
-
-        Returns X and y as arrays (X perhaps a CSR matrix), the weights, and the numbers
-        of the rows that count, or None if all do.
-        """
+    def _validate(self, X, y, *, reset: bool):
+        """Check the data, and return them as arrays; X may be a CSR matrix."""
         X, y = validate_data(
             self,
             X,
@@ -351,30 +442,30 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        weight = None if sample_weight is None else check_sample_weight(sample_weight, X)
-        weight = self._weigh_classes(y, weight)
-        if weight is None:
-            return X, y, None, None
-        if not weight.sum() > 0:
-            raise ValueError(
-                "The sum of sample_weight must be positive, so the weights may not all be zero."
-                f" Got {weight.sum()} instead."
-            )
-        if self.batchnorm and (weight < 0).any():
-            raise ValueError(
-                "Negative values in sample_weight are allowed with batchnorm=False only:"
-                " with them, a batch's variance could be negative."
-            )
-        return X, y, weight, None if weight.all() else row_numbers(len(weight))[weight != 0]
+        return X, y
+
+    def _validate_weight(self, X, y, sample_weight) -> tuple[np.ndarray | None, float]:
+        """Return the weights of rows and classes, the largest of which is 1, and their unit.
+
+        So equal weights are exactly equal, and no sum of weights can overflow. The unit is
+        what the weights have been divided by.
+        """
+        weight, unit = None, 1.0
+        if sample_weight is not None:
+            weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+            if (weight < 0).any():
+                raise ValueError(f"sample_weight must be >= 0. Got {weight.min()} instead.")
+            unit = _divisor(weight)
+            weight = weight / unit
+        weight, of_classes = _divided_by_largest(self._weigh_classes(y, weight))
+        return weight, unit * of_classes
 
     def _begin(self, data: Rows, n_outputs: int, n_rows: float) -> list[Run]:
         """Runs from the start, each with one stream of random numbers for each use."""
-        dtype = self.dtype
-        if dtype == "auto":
-            dtype = np.float32 if data.X.dtype == np.float32 else np.float64
-        encoding, knots = encode_inputs(data, self.input_bins)
+        dtype = self._choose_dtype(data)
+        encoding, knots = encode_inputs(data, plain(self.input_bins))
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        streams = iter(np.random.SeedSequence(seed).spawn(4 * self.n_members))
+        streams = iter(np.random.SeedSequence(seed).spawn(4 * plain(self.n_members)))
         runs = []
         for weights, order, dropout, split in zip(*[streams] * 4, strict=True):
             network = build_network(
@@ -391,6 +482,26 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             )
         return runs
 
+    def _choose_dtype(self, data: Rows) -> np.dtype:
+        """The precision of the network, which must hold X and y."""
+        dtype = self.dtype
+        if dtype == "auto":
+            narrow = data.X.dtype == np.float32 and self._fits_float32(data)
+            dtype = np.float32 if narrow else np.float64
+        check_range(data, np.dtype(dtype))
+        if self.dtype == "float32" and not self._fits_float32(data):
+            warnings.warn(
+                "The values of y are too close together for a float32 network, as far as they are"
+                " from 0. Set standardize_target=True, subtract the mean of y, or set"
+                " dtype='float64'.",
+                stacklevel=3,
+            )
+        return np.dtype(dtype)
+
+    def _fits_float32(self, data: Rows) -> bool:
+        """Whether float32 numbers can tell the targets apart."""
+        return True
+
     def _go_on(self, data: Rows, n_outputs: int, n_rows: float) -> list[Run]:
         """Copies of the last runs, so that these survive a failure, under today's parameters."""
         runs = copy.deepcopy(self._runs)
@@ -405,6 +516,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
                 "Training can go on (partial_fit, warm_start=True) only with the same n_members."
                 f" It was {len(runs)} and would be {self.n_members}."
             )
+        check_range(data, before.dtype)
         first = before.layers[0]
         encoding = first if isinstance(first, PiecewiseLinear) else None
         for run in runs:
@@ -429,22 +541,39 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             run.network.fold()
         self._predict_with([job.run for job in jobs], job.loss)
         best = float(np.mean([job.run.patience.best for job in jobs]))
-        if not job.going_on:
-            self.loss_curve_: list[float] = []
-            self.validation_scores_: list[float] | None = None
-            self.history_: dict[str, list[float]] = {}
-        self.loss_curve_ += history.losses
-        for name, values in history.columns().items():
-            self.history_.setdefault(name, []).extend(values)
+        before = self.history_ if job.going_on else {}
+        scores_before = (self.validation_scores_ if job.going_on else None) or []
+        kept = slice(-RECORDED if job.incremental else None, None)
+        self.best_epoch_ = self._best_epochs(jobs, len(before.get("loss", [])))
+        # New lists: shallow copies of this estimator, and it itself if the call fails, keep
+        # the old ones.
+        self.history_: dict[str, list[float]] = {
+            name: values[kept] for name, values in joined(before, history.columns()).items()
+        }
+        self.loss_curve_: list[float] = self.history_["loss"].copy()
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
         self.best_loss_ = None if validated else -best
         self.best_validation_score_ = best if validated else None
-        self.validation_scores_ = (
-            (self.validation_scores_ or []) + history.scores if validated else None
+        self.validation_scores_: list[float] | None = (
+            scores_before + history.scores if validated else None
         )
         self.n_iter_ = history.n_iter
         self.t_ = max(job.run.samples for job in jobs)
         return self
+
+    def _best_epochs(self, jobs: Sequence[Job], n_before: int) -> Any:
+        """The epoch that each member was kept at, counted from the start of the record.
+
+        Where no epoch beat the network that training went on from, it stays what it was.
+        """
+        if jobs[0].incremental:
+            n_before = min(n_before, RECORDED - 1)
+        before = np.ravel(self.best_epoch_ if jobs[0].going_on else 0)
+        found = [
+            n_before + job.history.best_epoch if job.history.best_epoch else int(epoch)
+            for job, epoch in zip(jobs, np.broadcast_to(before, len(jobs)), strict=True)
+        ]
+        return found[0] if len(found) == 1 else np.array(found)
 
     def _predict_with(self, runs: list, loss: Loss) -> None:
         """Set what predictions need, of the runs their networks."""
@@ -497,16 +626,43 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         """
         X = self._validate_inputs(X)
         number = hidden_number(layer, len(self.coefs_) - 1)
-        return _of_members([run.network.hidden(X, number) for run in self._runs])
+        networks = [run.network for run in self._runs]
+        return _of_members([_finite(x, partial(x.hidden, number=number), X) for x in networks])
+
+    def _fitted_networks(self) -> list[Network]:
+        check_is_fitted(self)
+        return [run.network for run in self._runs]
 
     def _validate_inputs(self, X):
         check_is_fitted(self)
         return validate_data(self, X, accept_sparse="csr", dtype="numeric", reset=False)
 
-    def _predict_raws(self, X) -> list[np.ndarray]:
-        """Each network's raw predictions, of shape (n_samples, n_outputs)."""
+    def _predict_by_chunks(self, X, function: Callable) -> tuple[np.ndarray, ...]:
+        """Return what a function of raw predictions returns for all rows of X.
+
+        The rows go in chunks, so that memory is bounded also with many members.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        function : callable ``raws -> tuple of arrays``
+            Gets a list of the raw predictions of each member, of shape (n_rows, n_outputs),
+            and returns arrays whose first axis is the rows.
+        """
         X = self._validate_inputs(X)
-        return [run.network.predict(X) for run in self._runs]
+        networks = [run.network for run in self._runs]
+        n_rows = networks[0].chunk_rows
+        step = max(1, n_rows // len(networks))  # as many numbers as of a single member
+        whole: tuple[np.ndarray, ...] = ()
+        for start in range(0, X.shape[0], n_rows):
+            chunk = X[start : start + n_rows]
+            raws = [_finite(network, network.predict, chunk) for network in networks]
+            for first in range(0, chunk.shape[0], step):
+                parts = function([raw[first : first + step] for raw in raws])
+                whole = whole or tuple(np.empty((X.shape[0], *x.shape[1:]), x.dtype) for x in parts)
+                for array, part in zip(whole, parts, strict=True):
+                    array[start + first : start + first + len(part)] = part
+        return whole
 
     def _sample_raw(self, X, n_samples, random_state) -> Iterator[np.ndarray]:
         """Raw predictions with dropout on, time after time, of one member after the other."""
@@ -516,14 +672,24 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
                 f"n_samples must be an int in the range [1, inf). Got {n_samples!r} instead."
             )
         if not self._runs[0].network.is_noisy:
-            raise ValueError(
-                "Samples are drawn by dropout, which this network was fitted without."
-                " Fit with keep_prob < 1."
-            )
+            raise ValueError(self._without_dropout())
         seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
         rng = np.random.Generator(np.random.SFC64(seed))
-        members = cycle(run.network for run in self._runs)
-        return (network.sample(X, rng) for network in islice(members, int(n_samples)))
+        members = islice(cycle(run.network for run in self._runs), int(n_samples))
+        return (_finite(network, partial(network.sample, rng=rng), X) for network in members)
+
+    def _without_dropout(self) -> str:
+        """Why there is nothing to draw samples with, and what to do about it."""
+        kept = (
+            "keep_prob='auto' is 1.0 for fewer than 100 rows and for solver='lbfgs'"
+            if isinstance(self.keep_prob, str)
+            else f"keep_prob={self.keep_prob!r}"
+        )
+        return (
+            f"This {type(self).__name__} was fitted without dropout, which samples are drawn by:"
+            f" {kept}. Fit with keep_prob=0.8, or fit an ensemble with n_members=6:"
+            " return_std=True then gives the standard deviation over its members."
+        )
 
     # ----------------------------------------------------------------------- attributes
 
@@ -561,16 +727,16 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         return self._fitted("var")
 
     def _fitted(self, name: str) -> list[np.ndarray]:
-        """The arrays of one name, as read-only views of what the network holds."""
+        """The arrays of one name, which are read-only views of what the network holds."""
         try:
             networks = [run.network for run in self._runs]
         except AttributeError:
             raise AttributeError(f"{type(self).__name__} is not fitted yet.") from None
         found = []
         for layers in zip(*(_named(name, network) for network in networks), strict=True):
-            array = _of_members(layers)
-            array.flags.writeable = False
-            found.append(array)
+            # An array on a read-only buffer cannot be made writeable; a mere view can.
+            memory = np.ascontiguousarray(_of_members(layers)).data
+            found.append(np.asarray(memory.toreadonly()))
         return found
 
     def __sklearn_tags__(self):
@@ -589,6 +755,73 @@ def hidden_number(layer, n_hidden: int) -> int:
     return int(layer) % n_hidden
 
 
+def _finite(network: Network, predict: Callable, X) -> np.ndarray:
+    """Return what the network makes of X, which must be numbers."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = predict(X)
+    if np.isfinite(values).all():
+        return values
+    if not network.is_finite():
+        raise ValueError("The network has no finite weights: its training has diverged.")
+    wider = " or fit with dtype='float64'" if network.dtype == np.float32 else ""
+    raise ValueError(
+        f"X contains values too large for the {network.dtype} network: what it makes of them is"
+        f" not finite. Scale X, as with StandardScaler{wider}."
+    )
+
+
+def spread(samples: Iterable[np.ndarray], unit=1.0) -> np.ndarray:
+    """Return the standard deviation of each element over the samples, one after the other.
+
+    Parameters
+    ----------
+    samples : iterable of ndarray
+        All of one shape and dtype, which the result has too.
+    unit : float or ndarray, default=1.0
+        About as large as the samples, whose squares might overflow. Where they do so all the
+        same, the result is the largest number of the dtype.
+
+    References
+    ----------
+    Welford (1962), "Note on a method for calculating corrected sums of squares and products",
+    Technometrics 4.
+    """
+    mean, squares = np.zeros(()), np.zeros(())
+    with np.errstate(over="ignore", invalid="ignore"):
+        for n, sample in enumerate(samples, 1):
+            delta = np.divide(sample, unit, dtype=np.float64) - mean
+            mean = mean + delta / n
+            delta *= delta
+            squares = squares + delta * ((n - 1) / n)
+        std = np.sqrt(squares / n) * unit
+    largest = np.finfo(sample.dtype).max
+    return np.nan_to_num(np.minimum(std, largest), nan=largest).astype(sample.dtype, copy=False)
+
+
+def _divisor(weight: np.ndarray) -> float:
+    """What to divide weights by, so that their products and sums do not overflow.
+
+    Equal ones become exactly 1; of others, a power of two leaves all digits as they are.
+    """
+    largest = float(weight.max())
+    if ((weight == largest) | (weight == 0)).all():
+        return largest or 1.0
+    return math.ldexp(1.0, math.frexp(largest)[1] - 1)
+
+
+def _divided_by_largest(weight: np.ndarray | None) -> tuple[np.ndarray | None, float]:
+    """The weights divided by the largest of them, and the largest."""
+    if weight is None:
+        return None, 1.0
+    largest = float(weight.max())
+    if not largest > 0:
+        raise ValueError(
+            "The sum of sample_weight must be positive, so the weights may not all be zero."
+            f" Got {largest} instead."
+        )
+    return weight / largest, largest
+
+
 def _rows_with_a_say(weight: np.ndarray | None) -> np.ndarray | None:
     """Numbers of the rows whose weight is not negligible; None for all.
 
@@ -597,8 +830,7 @@ def _rows_with_a_say(weight: np.ndarray | None) -> np.ndarray | None:
     """
     if weight is None:
         return None
-    size = np.abs(weight)
-    counts = size >= NEGLIGIBLE * size.mean(where=size > 0)
+    counts = weight >= NEGLIGIBLE * weight.mean(where=weight > 0)
     return None if counts.all() else row_numbers(len(weight))[counts]
 
 
@@ -625,6 +857,5 @@ def undone_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         yield
     except BaseException:
         ended = {name: x for name, x in vars(estimator).items() if name in CALLBACK_STATE}
-        vars(estimator).clear()
-        vars(estimator).update(before | ended)
+        estimator.__dict__ = before | ended  # at one go: a second Ctrl+C finds all or nothing
         raise

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from sknormnet.estimators._sklearn import has_callbacks
-from sknormnet.estimators._training import Job
+from sknormnet.estimators._training import Job, resolve_max_iter
 
 
 class Callbacks:
@@ -27,7 +27,7 @@ class Callbacks:
         self._now = {"reconstruction_attributes": now}
         self._task = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         # Members that do not make one stack are trained one after the other.
-        n_epochs = estimator.max_iter if len(jobs) == 1 else None
+        n_epochs = resolve_max_iter(estimator) if len(jobs) == 1 else None
         self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
         self._fit.call_on_fit_task_begin(**self._task)
 

@@ -2,20 +2,26 @@
 
 import copy
 import inspect
+import time
+from numbers import Real
 from types import FunctionType
+from typing import Any
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import _fit_and_score as fit_and_score
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, InvalidParameterError, Options
+from sklearn.utils._param_validation import StrOptions as SklearnStrOptions
 from sklearn.utils.metaestimators import _safe_split as safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
 from sklearn.utils.optimize import _check_optimize_result as check_optimize_result
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+from sknormnet._choices import did_you_mean
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -59,6 +65,7 @@ __all__ = [
     "CALLBACK_STATE",
     "CallbackSupportMixin",
     "Interval",
+    "InvalidParameterError",
     "Options",
     "Parallel",
     "StrOptions",
@@ -71,11 +78,49 @@ __all__ = [
     "delayed",
     "fit_and_score",
     "fit_context",
+    "generating_parallel",
     "has_callbacks",
     "safe_indexing",
     "safe_split",
+    "score_fitted",
     "search_fit",
 ]
+
+
+class StrOptions(SklearnStrOptions):
+    """The names that a parameter takes; error messages list them in alphabetical order.
+
+    Parameters
+    ----------
+    options : set of str
+    listed : str, default=None
+        What error messages say in place of all the names.
+    for_numbers : str, default=""
+        Advice for those who pass a number; ``{}`` stands for the number.
+    """
+
+    def __init__(self, options, *, listed=None, for_numbers=""):
+        super().__init__(options)
+        self.listed, self.for_numbers = listed, for_numbers
+
+    def __str__(self):
+        names = ", ".join(map(repr, sorted(self.options)))
+        return self.listed or f"a str among {{{names}}}"
+
+    def advice(self, value) -> str:
+        """Return a sentence for those who passed an invalid value, or ``""``."""
+        if isinstance(value, Real) and not isinstance(value, bool):
+            return f" {self.for_numbers.format(value)}" if self.for_numbers else ""
+        return did_you_mean(value, self.options)
+
+
+def with_advice(error: InvalidParameterError, estimator) -> InvalidParameterError:
+    """Return the error of an invalid parameter, with what its `StrOptions` advise added."""
+    name = str(error).split("'")[1]  # "The 'solver' parameter of ..."
+    constraints: list[Any] = estimator._parameter_constraints.get(name, [])
+    value = getattr(estimator, name, None)
+    advice = [c.advice(value) for c in constraints if isinstance(c, StrOptions)]
+    return InvalidParameterError(f"{error}{''.join(advice)}")
 
 
 def add_callback(estimator, callback) -> None:
@@ -104,9 +149,83 @@ def search_fit(task, parallel):
     Parallel, and each item that it is called with is a ``task(...)``. All else, from the splits to
     `cv_results_` and the last fit, stays scikit-learn's own.
     """
-    fit = inspect.unwrap(BaseSearchCV.fit)
     names = {"Parallel": parallel, "delayed": lambda _: task, "_fit_and_score": None}
-    names = {**fit.__globals__, **names}
-    own = FunctionType(fit.__code__, names, fit.__name__, fit.__defaults__, fit.__closure__)
-    own.__kwdefaults__ = fit.__kwdefaults__
+    own = _with_names(inspect.unwrap(BaseSearchCV.fit), names)
     return fit_context(prefer_skip_nested_validation=False)(own)
+
+
+def _with_names(function, names):
+    """Return a copy of a function for which some global names mean something else."""
+    names = {**function.__globals__, **names}
+    own = FunctionType(
+        function.__code__, names, function.__name__, function.__defaults__, function.__closure__
+    )
+    own.__kwdefaults__ = function.__kwdefaults__
+    return own
+
+
+class Clock:
+    """Takes the place of the module `time`; `ahead` is added to the time of day, in seconds."""
+
+    def __init__(self):
+        self.ahead = 0.0
+
+    def time(self):
+        return time.time() + self.ahead
+
+
+def score_fitted(estimator, X, y, *, seconds, error, **options):
+    """Return what `fit_and_score` returns, for an estimator that was fitted before.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted with the parameters of the candidate.
+    X, y : array-like
+        All rows.
+    seconds : float
+        How long the fit took. Results and messages contain this time.
+    error : Exception or None
+        The error that the fit ended with. It is raised again where scikit-learn expects it, so
+        that `error_score` applies.
+    **options : dict
+        The other arguments of `fit_and_score`.
+    """
+    clock = Clock()
+
+    def set_params(**params):
+        del vars(estimator)["set_params"]
+        return estimator
+
+    def fit(X, y=None, **params):
+        del vars(estimator)["fit"]
+        clock.ahead += seconds
+        if error is not None:
+            raise error
+        if has_callbacks(estimator) and hasattr(estimator, "_parent_callback_ctx"):
+            _report_fit(estimator, X, y, params.get("sample_weight"))
+        return estimator
+
+    vars(estimator).update(set_params=set_params, fit=fit)
+    return _with_names(fit_and_score, {"time": clock})(estimator, X, y, **options)
+
+
+@fit_context(prefer_skip_nested_validation=True)
+def _report_fit(estimator, X, y, sample_weight):
+    """Report a whole fit to the callbacks that a search has set on its estimator.
+
+    scikit-learn leaves the end of the search's task to the estimator that it hands a callback to.
+    """
+    metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+    task = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+    context = estimator._init_callback_context(max_subtasks=0)
+    context.call_on_fit_task_begin(**task)
+    context.call_on_fit_task_end(**task, reconstruction_attributes={})
+
+
+def generating_parallel(**options):
+    """Return a `Parallel` that yields each result as soon as it can, if the backend allows it."""
+    try:
+        return Parallel(**options, return_as="generator")
+    except (TypeError, ValueError):  # joblib before 1.3, or a backend that only returns lists
+        return Parallel(**options)

@@ -11,19 +11,24 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sknormnet._choices import choose
+from sknormnet._choices import choose, plain
 from sknormnet.estimators._reporting import History, Report
 from sknormnet.estimators._sklearn import check_optimize_result
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
-from sknormnet.training.batches import Samples, StackedSamples
+from sknormnet.nn.products import rows_are_equal
+from sknormnet.training.batches import Batch, Samples, StackedSamples
 from sknormnet.training.lbfgs import lbfgs
 from sknormnet.training.loop import Run, epochs
 from sknormnet.training.optimizers import OPTIMIZERS, Optimizer
-from sknormnet.training.schedules import SCHEDULES, Constant, Custom, Schedule
+from sknormnet.training.schedules import SCHEDULES, Custom, Schedule, stream_factor
 from sknormnet.training.stack import Stack
 
 Validate = Callable[[Network], tuple[float, float]]  # score and loss
+
+# What max_iter="auto" stands for. L-BFGS needs 30 to 700 iterations on most tables of a few
+# hundred rows.
+AUTO_EPOCHS, AUTO_ITERATIONS = 40, 1000
 
 
 @dataclass
@@ -39,8 +44,6 @@ class Job:
     training : Samples
     validate : Validate or None
         Judges the network after each epoch, on rows that are held out, if there are any.
-    stops_early : bool
-        Whether training ends when that score stalls.
     going_on : bool
         Whether the run is a former call's, which training goes on from.
     incremental : bool
@@ -51,6 +54,10 @@ class Job:
         Tells the user.
     watched : bool
         Whether something else than `validate` predicts with the network before it is trained.
+    largest_input : float
+        The largest absolute value of X.
+    batch_rows : int
+        Number of rows in a training step; 0 until training begins.
     """
 
     estimator: Any
@@ -58,17 +65,30 @@ class Job:
     loss: Loss
     training: Samples
     validate: Validate | None
-    stops_early: bool
     going_on: bool
     incremental: bool
     history: History = field(default_factory=History)
     report: Report = field(default_factory=Report)
     watched: bool = False
+    largest_input: float = math.inf
+    batch_rows: int = 0
 
     @property
     def validated(self) -> bool:
         """Whether it is by held-out rows that epochs are compared."""
         return self.validate is not None
+
+
+def has_nothing_to_normalize(job: Job) -> bool:
+    """Whether there is batch norm and all rows are equal, so that it makes one value of them."""
+    network, first = job.run.network, None
+    if not network.statistics.size:
+        return False
+    for x, _ in job.training.chunks(network.chunk_rows):
+        first = x[:1].copy() if first is None else first
+        if not rows_are_equal(x) or (x[:1] != first).sum():
+            return False
+    return True
 
 
 def is_stochastic(estimator) -> bool:
@@ -77,12 +97,53 @@ def is_stochastic(estimator) -> bool:
     return solver in OPTIMIZERS if isinstance(solver, str) else isinstance(solver, Optimizer)
 
 
-def train_full_batch(job: Job, callbacks=None) -> None:
-    """Train by L-BFGS on all rows at once."""
+def resolve_max_iter(estimator) -> int:
+    """Return the largest number of epochs, or of iterations of 'lbfgs'."""
+    if isinstance(estimator.max_iter, str):
+        return AUTO_EPOCHS if is_stochastic(estimator) else AUTO_ITERATIONS
+    return int(estimator.max_iter)
+
+
+class Stopped(Exception):
+    """Training was stopped because another thread's failed or was interrupted."""
+
+
+@dataclass
+class Stop:
+    """Tells networks that are trained in several threads to stop, once there is an error.
+
+    Attributes
+    ----------
+    error : BaseException or None
+        The first one.
+    """
+
+    error: BaseException | None = None
+
+    def at(self, error: BaseException) -> None:
+        """Have all stop because of this error, or of one before."""
+        self.error = self.error or error
+
+    def check(self) -> None:
+        """Raise `Stopped` if training is to stop."""
+        if self.error is not None:
+            raise Stopped
+
+    def between(self, batches: Callable[[], Iterator[Batch]]) -> Iterator[Batch]:
+        """Start a pass over the training rows that ends by `Stopped` if training is to stop."""
+        for batch in batches():
+            self.check()
+            yield batch
+
+
+def train_full_batch(job: Job, callbacks, stop: Stop) -> None:
+    """Train by L-BFGS on all rows at once; `stop` may end it by an error after an iteration."""
     estimator, run, history = job.estimator, job.run, job.history
+    max_iter = resolve_max_iter(estimator)
 
     def report(value: float) -> bool:
         """Record an iteration; return whether it is to be the last."""
+        stop.check()
         history.losses.append(value)
         history.n_iter += 1
         run.patience = run.patience.after(-value, tol=0)
@@ -92,55 +153,57 @@ def train_full_batch(job: Job, callbacks=None) -> None:
         callbacks.epoch_begins()
         return callbacks.epoch_ends()
 
+    job.report.begins(history)
     result = lbfgs(
         run.network,
         job.loss,
         job.training.whole(),
         alpha=float(estimator.alpha) or None,
-        max_iter=estimator.max_iter,
-        max_fun=estimator.max_fun,
-        tol=estimator.tol,
+        max_iter=max_iter,
+        max_fun=plain(estimator.max_fun),
+        tol=plain(estimator.tol),
         report=report,
     )
     if not history.losses:
         report(float(result.fun))
     run.samples += result.nfev * len(job.training)
-    history.n_iter = check_optimize_result("lbfgs", result, estimator.max_iter)
+    job.report.clear()  # this may warn
+    history.n_iter = check_optimize_result("lbfgs", result, max_iter)
+    history.best_epoch = len(history.losses)
     history.is_over = True
 
 
-def train_stochastic(together: Sequence["Progress"], callbacks=None) -> None:
+def train_stochastic(together: Sequence["Progress"], callbacks, stop: Stop) -> None:
     """Train by minibatches, several networks as one stack, each until it is done.
 
     Where there is something to validate on, a network is left as it was when its score was
-    best. `callbacks` may stop training before.
+    best. `callbacks` may stop training before; `stop` may end it by an error before a batch.
     """
     going = together
-    try:
-        for progress in going:
-            progress.start()
-        while going:
-            steps, staying = _epochs(going), going
-            while len(staying) == len(going):  # when some leave, the stack is made anew
-                if callbacks:
-                    callbacks.epoch_begins()
-                losses = zip(going, next(steps), strict=True)
-                staying = [progress for progress, loss in losses if progress.after_epoch(loss)]
-                if callbacks and callbacks.epoch_ends():
-                    staying = []
-            going = staying
-    except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=2)
+    for progress in going:
+        progress.job.report.begins(progress.job.history)
+        progress.begin()
+    while going:
+        steps, staying = _epochs(going, stop), going
+        while len(staying) == len(going):  # when some leave, the stack is made anew
+            if callbacks:
+                callbacks.epoch_begins()
+            losses = zip(going, next(steps), strict=True)
+            staying = [progress for progress, loss in losses if progress.after_epoch(loss)]
+            if callbacks and callbacks.epoch_ends():
+                staying = []
+        going = staying
     for progress in together:
         progress.finish()
 
 
-def _epochs(going: Sequence["Progress"]) -> Iterator[list[float]]:
+def _epochs(going: Sequence["Progress"], stop: Stop) -> Iterator[list[float]]:
     """Train for one epoch at each ``next``; yield the networks' losses."""
     first = going[0]
     if len(going) == 1:
         batches = partial(first.job.training.batches, first.job.run.order, **first.batching)
         settings = {"alpha": first.alpha, "rate": first.rate, "max_grad_norm": first.max_grad_norm}
+        batches = partial(stop.between, batches)
         steps = epochs(first.job.run, first.job.loss, batches, **settings, seen=first.seen)
         yield from ([loss] for loss in steps)
     stack = Stack.of([progress.job.run for progress in going])
@@ -148,7 +211,7 @@ def _epochs(going: Sequence["Progress"]) -> Iterator[list[float]]:
     steps = epochs(
         stack,
         first.job.loss,
-        partial(samples.batches, stack.order, **first.batching),
+        partial(stop.between, partial(samples.batches, stack.order, **first.batching)),
         alpha=_column([progress.alpha for progress in going], missing=0.0),
         rate=lambda seen: np.array([[progress.rate(seen)] for progress in going]),
         max_grad_norm=_column([progress.max_grad_norm for progress in going], missing=np.inf),
@@ -188,26 +251,34 @@ class Progress:
         optimizer = _configured(estimator, "solver", OPTIMIZERS, Optimizer)
         run.use(optimizer, anew=not job.incremental)
         run.network.tracks = job.incremental or job.validated or job.watched
-        self.batching = _batching(estimator, run, len(job.training), incremental=job.incremental)
+        self.batching = _batching(estimator, run, len(job.training))
         self.alpha = float(estimator.alpha) or None
-        self.max_grad_norm = estimator.max_grad_norm
-        self._schedule = _schedule(estimator, incremental=job.incremental)
-        self._epochs = 1 if job.incremental else estimator.max_iter
+        self.max_grad_norm = plain(estimator.max_grad_norm)
+        self._schedule = _schedule(estimator)
+        self._epochs = 1 if job.incremental else resolve_max_iter(estimator)
         self._history = job.history
         self._before = job.run.samples
         self._best: tuple | None = None
-        # Where training goes on, what it starts from has scored best so far.
-        if job.validated and job.run.patience.best > -math.inf:
-            self._best = job.run.network.snapshot()
-        self.rate = _rate(self._schedule, estimator, job.run, len(job.training))
+        if job.incremental and self._schedule.planned:
+            self.rate = _stream_rate(estimator, job.run, self.batching["batch_size"])
+        else:
+            self.rate = _rate(self._schedule, estimator, job.run, len(job.training))
 
     @property
     def seen(self) -> int:
         """Number of rows in all steps of this call."""
         return self._history.n_iter * len(self.job.training)
 
-    def start(self) -> None:
-        """Start the clock of an epoch."""
+    def begin(self) -> None:
+        """Score the network that training goes on from: an epoch has to beat it to be kept."""
+        job = self.job
+        if job.going_on and job.validate:
+            score, _ = job.validate(job.run.network)
+            self._keep_if_best(score)
+            job.run.patience = job.run.patience.after(score, tol=plain(self._estimator.tol))
+        self._start_clock()
+
+    def _start_clock(self) -> None:
         self._started = perf_counter()
 
     def after_epoch(self, loss: float) -> bool:
@@ -219,9 +290,9 @@ class Progress:
         score = -loss if validate is None else self._validated(validate)
         self._history.seconds.append(perf_counter() - self._started)
         self.job.report.goes_on()
-        self.start()
+        self._start_clock()
         run = self.job.run
-        run.patience = run.patience.after(score, tol=self._estimator.tol)
+        run.patience = run.patience.after(score, tol=plain(self._estimator.tol))
         self._history.is_over = self._diverged(loss) or self._stalled() or self._at_the_end()
         return not self._history.is_over
 
@@ -229,6 +300,8 @@ class Progress:
         """Go back to the best epoch, if there is a score to tell it by."""
         if self._best:
             self.job.run.network.restore(self._best)
+        else:
+            self._history.best_epoch = self._history.n_iter
 
     def _rate_now(self) -> float:
         return self.rate(self.job.run.samples - self._before)
@@ -238,14 +311,20 @@ class Progress:
         score, loss = validate(self.job.run.network)
         self._history.scores.append(score)
         self._history.validation_losses.append(loss)
-        if score > self.job.run.patience.best:
-            self._best = self.job.run.network.snapshot()
+        self._keep_if_best(score)
         return score
+
+    def _keep_if_best(self, score: float) -> None:
+        run = self.job.run
+        if score > run.patience.best:
+            self._best = run.network.snapshot()
+            self._history.best_epoch = self._history.n_iter
 
     def _diverged(self, loss: float) -> bool:
         """Whether training ends here because the loss is no number any more."""
         if np.isfinite(loss):
             return False
+        self.job.report.clear()
         warnings.warn(
             f"Training has diverged: the loss is {loss}.", ConvergenceWarning, stacklevel=4
         )
@@ -254,8 +333,8 @@ class Progress:
     def _stalled(self) -> bool:
         """Whether training ends here because patience does; first the rate may be lowered."""
         run, estimator = self.job.run, self._estimator
-        follows_a_plan = self._schedule.planned and not self.job.stops_early
-        if follows_a_plan or run.patience.waited <= estimator.n_iter_no_change:
+        # The best epochs of a planned schedule are its last ones, at low rates: all are run.
+        if self._schedule.planned or run.patience.waited <= plain(estimator.n_iter_no_change):
             return False
         message = (
             f"{'Validation score' if self.job.validated else 'Training loss'} did not improve"
@@ -276,8 +355,9 @@ class Progress:
         if self._history.n_iter < self._epochs:
             return False
         if not (self.job.incremental or self._schedule.planned):
+            self.job.report.clear()
             warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({self._estimator.max_iter}) "
+                f"Stochastic Optimizer: Maximum iterations ({self._epochs}) "
                 "reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
                 stacklevel=4,
@@ -287,24 +367,40 @@ class Progress:
 
 def _rate(schedule: Schedule, estimator, run: Run, n_rows: int) -> Callable[[int], float]:
     """The learning rate as a function of the rows seen so far in this call."""
-    start, planned = estimator.learning_rate_init, n_rows * estimator.max_iter
+    start, planned = plain(estimator.learning_rate_init), n_rows * resolve_max_iter(estimator)
 
     def rate(seen: int) -> float:
         return float(start * schedule.factor(seen / planned, run.samples, run.stalls))
 
-    return rate
+    def checked(seen: int) -> float:
+        factor = schedule.factor(seen / planned, run.samples, run.stalls)
+        try:
+            found = float(start * float(factor))
+        except (TypeError, ValueError):
+            found = math.nan
+        # At the end, where there are no more steps, the rate is only recorded.
+        if seen < planned and not 0 <= found < math.inf:
+            raise ValueError(
+                f"The 'learning_rate' parameter of {type(estimator).__name__} must give finite"
+                f" factors >= 0. {estimator.learning_rate!r} gave {factor!r} at a progress of"
+                f" {seen / planned:.3g} instead."
+            )
+        return found
+
+    built_in = type(schedule) in SCHEDULES.values()
+    return rate if built_in else checked
 
 
-def _batching(estimator, run: Run, n_rows: int, *, incremental: bool) -> dict[str, Any]:
+def _stream_rate(estimator, run: Run, batch_size: int) -> Callable[[int], float]:
+    """The same for a planned schedule in `partial_fit`, where no number of epochs is known."""
+    start, steps = plain(estimator.learning_rate_init), run.steps
+    return lambda seen: float(start * stream_factor(steps + seen / batch_size))
+
+
+def _batching(estimator, run: Run, n_rows: int) -> dict[str, Any]:
     """How to cut the rows into batches; with batch norm, into none of a single row."""
     least = 2 if run.network.statistics.size else 1
-    batch_size = estimator.batch_size
-    if incremental and n_rows < least:
-        warnings.warn(
-            "Got a single row with batch norm, which has nothing to normalise in it: nothing is"
-            " learned from X. Call partial_fit with more rows, or set batchnorm=False.",
-            stacklevel=3,
-        )
+    batch_size = plain(estimator.batch_size)
     if batch_size == "auto":
         batch_size = min(200, n_rows)
     elif batch_size == "scale":
@@ -327,14 +423,11 @@ def _batching(estimator, run: Run, n_rows: int, *, incremental: bool) -> dict[st
     }
 
 
-def _schedule(estimator, *, incremental: bool) -> Schedule:
-    """The schedule to follow: a constant one where a plan would have no end."""
-    schedule: Schedule
+def _schedule(estimator) -> Schedule:
+    """The schedule that the estimator's parameters describe."""
     if callable(estimator.learning_rate) and not isinstance(estimator.learning_rate, Schedule):
-        schedule = Custom(estimator.learning_rate)
-    else:
-        schedule = _configured(estimator, "learning_rate", SCHEDULES, Schedule)
-    return Constant() if incremental and schedule.planned else schedule
+        return Custom(estimator.learning_rate)
+    return _configured(estimator, "learning_rate", SCHEDULES, Schedule)
 
 
 def _configured(estimator, name: str, table: Mapping[str, type], kind: type) -> Any:
@@ -346,6 +439,4 @@ def _configured(estimator, name: str, table: Mapping[str, type], kind: type) -> 
     found = choose(f"The {name!r} parameter of {type(estimator).__name__}", choice, table, kind)
     if found is choice:
         return found
-    values = {f.name: getattr(estimator, f.name) for f in fields(found)}
-    # A search may hand in numpy.float64, which would drag float32 arrays along.
-    return found(**{k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()})
+    return found(**{f.name: plain(getattr(estimator, f.name)) for f in fields(found)})

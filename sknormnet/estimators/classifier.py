@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from sknormnet.estimators._base import BaseNormNet, undone_on_failure
+from sknormnet.estimators._base import BaseNormNet, spread, undone_on_failure
 from sknormnet.estimators._sklearn import (
     Interval,
     StrOptions,
@@ -62,14 +62,16 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     alpha : float, default=0.0
         Strength of the L2 penalty. It adds ``0.5 * alpha * sum(W**2) / total`` to the loss
-        of a batch, where total is the number of its rows times the mean sample weight. It
-        shrinks weights only, never biases, gammas or betas.
+        of a batch, where total is the number of its rows times the mean sample weight. So, as
+        in :class:`~sklearn.linear_model.Ridge`, a sample weight of 2 everywhere stands for
+        each row twice, and alpha counts half as much. It shrinks weights only, never biases,
+        gammas or betas.
 
     weight_decay : float, default=1.0
         Decoupled weight decay: each step first shrinks the weights, and nothing else, by
-        ``learning_rate * weight_decay`` of themselves. Unlike alpha's, this is not divided by
-        Adam's root mean square, so that all weights shrink alike, nor by the number of rows.
-        Only used when ``solver='adamw'``.
+        ``learning_rate * weight_decay`` of themselves, a share that is cut off at 1. Unlike
+        alpha's, this is not divided by Adam's root mean square, so that all weights shrink
+        alike, nor by the number of rows. Only used when ``solver='adamw'``.
 
     batch_size : int, 'scale' or 'auto', default='scale'
         Number of rows of a minibatch. 'scale' is a thirtieth of the rows, but at least 64 and
@@ -90,8 +92,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
         A callable ``progress -> factor`` gets the share of `max_iter` epochs that are done, in
         [0, 1), and returns what `learning_rate_init` is multiplied by. Such a callable and the
-        last three are plans for all `max_iter` epochs: training does not stop when the loss
-        stalls. `partial_fit` has no last epoch, so there they are constant.
+        last three are planned schedules: all `max_iter` epochs are run, even if the loss or the
+        validation score stalls. `partial_fit` has no last epoch. There, the rate under any
+        planned schedule is ``learning_rate_init / sqrt(1 + t / 10)`` after t minibatches in all
+        calls so far, but at least a tenth of `learning_rate_init`.
 
     learning_rate_init : float, default=0.01
         Learning rate that the schedule starts from. Not used when ``solver='lbfgs'``.
@@ -99,9 +103,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     power_t : float, default=0.5
         Exponent of the 'invscaling' schedule.
 
-    max_iter : int, default=40
-        Number of epochs, the largest unless `learning_rate` is a plan; of iterations for
-        'lbfgs', which wants more of them.
+    max_iter : int or 'auto', default='auto'
+        Number of epochs, the largest unless `learning_rate` is a plan; the largest number of
+        iterations for ``solver='lbfgs'``. 'auto' is 40 epochs, or 1000 iterations of 'lbfgs'.
 
     shuffle : bool, default=True
         Whether to draw a new order of the rows for each epoch.
@@ -111,18 +115,24 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         dropout masks and the validation split. Pass an int for the same result each time.
 
     tol : float, default=1e-4
-        Training stops when the validation score or, unless `learning_rate` is a plan, the loss
-        has not improved by at least this for more than `n_iter_no_change` epochs in a row. For
-        'lbfgs', the largest
-        element of the gradient at which it stops.
+        Unless `learning_rate` is a planned schedule, training stops when the loss or, with
+        held-out rows, their score has not improved by at least this for more than
+        `n_iter_no_change` epochs in a row. For 'lbfgs', the largest element of the gradient at
+        which it stops.
 
     verbose : bool or int, default=False
-        What to print while training: 1 for a progress line with loss, validation score, learning
-        rate and time left, redrawn in place on a terminal and printed at each tenth of the
-        way elsewhere; 2 for a table with a row an epoch. Of an ensemble, means over its members.
+        What to print while training. With 1, one line with the epoch, loss, validation score,
+        learning rate and time left. The line is redrawn in place in a terminal or a notebook;
+        elsewhere, such as in a log file, a line is printed at each tenth of the way. With 2, a
+        table with a row for each epoch. Both end with a line that says after how many epochs
+        training ended and which one was best. Members of an ensemble that train together are
+        averaged.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the last solution instead of starting anew.
+        Whether `fit` starts from the last solution instead of new weights. The solver's state,
+        the schedule and the patience of early stopping start anew in each call. Where rows are
+        held out, the last solution is scored on those of this call first, and is kept if no
+        epoch scores better.
 
     momentum : float, default=0.9
         Momentum, in [0, 1]. Only used when ``solver='sgd'``.
@@ -131,10 +141,12 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         Whether to use Nesterov's momentum. Only used when ``solver='sgd'``.
 
     early_stopping : bool or 'auto', default=False
-        Whether to stop when the score on held-out rows stalls, and give back the network that
-        scored best. The rows are those of `X_val` in `fit`, or else a share of X,
+        Whether to score the network on held-out rows after each epoch, keep the best epoch,
+        and stop when the score stalls. Under a planned schedule, such as the default
+        `learning_rate`, training does not stop: all `max_iter` epochs are run, and the best
+        one is kept. The rows are those of `X_val` in `fit`, or else a share of X,
         `validation_fraction`. 'auto' does so if `X_val` is given or X has more than 10,000
-        rows. Not used when ``solver='lbfgs'``.
+        rows. Not used when ``solver='lbfgs'``: True is then a warning.
 
     scoring : str, callable or None, default=None
         What held-out rows are scored by, where higher is better. None is accuracy in
@@ -157,7 +169,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         Added to the square root that these divide by.
 
     n_iter_no_change : int, default=10
-        For how many epochs in a row the loss or score may fail to improve by `tol`.
+        For how many epochs in a row the loss or score may fail to improve by `tol`. Not used
+        under a planned schedule, such as the default `learning_rate`.
 
     max_fun : int, default=15000
         Largest number of evaluations of the loss. Only used when ``solver='lbfgs'``.
@@ -183,8 +196,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     keep_prob : float, 'auto', or array-like of shape (n_hidden_layers,), default='auto'
         Probability to keep a hidden unit in a training step, in (0, 1], for all hidden
         layers or for each [2]_. 'auto' is 0.8, but 1.0 for fewer than 100 rows in `fit` and
-        for 'lbfgs'. Those kept are divided by it, so that prediction, which
-        keeps all, needs no correction (inverted dropout).
+        for 'lbfgs'. The probability is rounded to a multiple of 1/65536, and at least 1/65536.
+        Units that are kept are divided by it, so that prediction, which keeps all units, needs
+        no correction (inverted dropout).
 
     input_keep_prob : float, default=1.0
         The same for the inputs.
@@ -193,8 +207,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         Number of bins, if any, of the piecewise linear encoding of the inputs: each bin between
         two quantiles of an input becomes an input of its own that rises from -1 to 1 across it,
         so that the network bends where the data are. For inputs with more different
-        values than bins, of dense X only. `warm_start` and `partial_fit` go on with the
-        quantiles of the first call. 6 is a good number.
+        values than bins, of dense X only: `fit` warns of a sparse one. `warm_start` and
+        `partial_fit` go on with the quantiles of the first call. 6 is a good number.
 
     init : str or callable, default='auto'
         Initial weights. Biases start at 0, the output's close to the constant that fits
@@ -212,7 +226,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         - 'zeros'
 
     dtype : {'auto', 'float32', 'float64'}, default='auto'
-        Precision of the network. 'auto' is float32 for X of that dtype, else float64.
+        Precision of the network. 'auto' is float32 for X of that dtype, else float64. In
+        regression, 'auto' is float64 also where targets that are not standardized are too far
+        from 0 for float32: more than 10,000 standard deviations, or out of its range.
 
     n_members : int, default=1
         Number of networks to train, an ensemble; they differ in their initial weights, the
@@ -231,8 +247,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     class_weight : dict, 'balanced' or None, default=None
         Weight of each class, ``{label: weight}`` with 1 for classes that it does not name,
-        which multiplies the weight of its rows. 'balanced' gives each class the same sum of
-        weights. Not supported for multilabel targets; 'balanced' not by `partial_fit`.
+        which multiplies the weight of its rows; finite and not negative. 'balanced' gives each
+        class the same sum of weights. Not supported for multilabel targets; 'balanced' not by
+        `partial_fit`.
 
     label_smoothing : float, default=0.01
         Share of each target, in [0, 1), that is spread evenly over all classes, which keeps
@@ -249,23 +266,32 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         Loss of the last iteration.
 
     best_loss_ : float or None
-        Lowest loss of all iterations. None where held-out rows were scored.
+        Lowest loss of all iterations of the last `fit` and of the calls of `partial_fit` since.
+        None where held-out rows were scored.
 
     loss_curve_ : list of float of length `n_iter_`
-        Loss of each iteration; goes on over calls with warm_start and `partial_fit`. This and
-        all below that is said of iterations are means over the members that still train.
+        Loss of each iteration; goes on over calls with warm_start and `partial_fit`, which
+        keeps the last 1,000 epochs. This and all below that is said of iterations are means
+        over the members that still train.
 
     validation_scores_ : list of float of length `n_iter_` or None
         Score of the held-out rows after each epoch: accuracy, unless `scoring` says
         otherwise. None without any.
 
     best_validation_score_ : float or None
-        The best of them, at which the network was kept. None without any.
+        Score at which the network was kept: the best of the last call, including that of the
+        network a call with warm_start begins with. None without held-out rows.
+
+    best_epoch_ : int or ndarray of int of shape (n_members,)
+        Epoch whose weights were kept, counted from 1 in `loss_curve_` and `history_`: the one
+        with the best score on held-out rows, or the last one without any. If no epoch of a call
+        with warm_start scores better than the network it begins with, it stays as it was. An
+        array if `n_members` is above 1.
 
     history_ : dict of str to list of float
         By epoch, going on as `loss_curve_` does: 'loss', 'validation_loss', 'validation_score',
-        'learning_rate' (at the end of the epoch) and 'seconds'. The lists of what there was
-        not are empty.
+        'learning_rate' (at the end of the epoch) and 'seconds'. Lists of what was never
+        recorded are empty; the others have NaN for epochs of calls that did not record it.
 
     t_ : int
         Number of training samples that the solver has seen, for the same member.
@@ -362,7 +388,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         learning_rate="cosine",
         learning_rate_init=0.01,
         power_t=0.5,
-        max_iter=40,
+        max_iter="auto",
         shuffle=True,
         random_state=None,
         tol=1e-4,
@@ -436,9 +462,16 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     @available_if(BaseNormNet._check_solver)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None) -> Self:
-        """Train for one epoch over the given rows, going on from where training stands.
+        """Train for one epoch on the given rows, starting from the current network.
 
-        Optimiser, random streams and batch norm's running statistics go on too.
+        The solver's state, the random streams and batch norm's running statistics continue from
+        call to call. Parameters that have been set since the last call, such as `weight_decay`
+        or `learning_rate_init`, act from this call on. Under a planned schedule, such as
+        the default `learning_rate`, the learning rate falls with the number of minibatches so
+        far, to a tenth of `learning_rate_init`.
+
+        With batch norm, a call with a single row, or with rows that are all equal, leaves the
+        network as it is and warns. `loss_curve_` and `history_` keep the last 1,000 epochs.
 
         Parameters
         ----------
@@ -447,7 +480,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             The targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts for, relative to the others of this call.
+            What each row counts for, relative to the others of this call; not negative.
         classes : array-like of shape (n_classes,), default=None
             All classes there will ever be, in any order. Needed by the first call only; y
             need not hold them all.
@@ -485,8 +518,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             The most probable class of each row, or all labels with a probability above 0.5.
         """
-        raw = self._predict_raw(X)
-        decided = _decide(raw, self._loss)
+        (decided,) = self._predict_by_chunks(X, lambda raws: (self._decided(raws),))
         if self._is_multilabel:
             return decided.astype(int)
         return self.classes_[decided.ravel().astype(np.intp)]
@@ -505,7 +537,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             Log odds of ``classes_[1]`` for two classes, and of each label for multilabel
             targets; unnormalised log probabilities for more classes.
         """
-        raw = self._predict_raw(X)
+        (raw,) = self._predict_by_chunks(X, lambda raws: (self._pooled(raws),))
         return raw.ravel() if raw.shape[1] == 1 else raw
 
     def predict_proba(self, X, return_std=False):
@@ -529,19 +561,21 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         p_std : ndarray of shape (n_samples, n_classes)
             How unsure the networks are of them. Only with `return_std`.
         """
-        raws = self._predict_raws(X)
-        p = self._proba(self._pooled(raws))
         if not return_std:
-            return p
-        if len(raws) == 1:
-            return p, self.predict_proba_samples(X, 100, random_state=0).std(axis=0)
-        return p, np.std([self._proba(raw) for raw in raws], axis=0)
+            return self._predict_by_chunks(X, lambda raws: (self._proba(self._pooled(raws)),))[0]
+        if len(self._fitted_networks()) > 1:
+            return self._predict_by_chunks(X, self._proba_and_std)
+        samples = map(self._proba, self._sample_raw(X, 100, random_state=0))
+        return self.predict_proba(X), spread(samples)
 
-    def _predict_raw(self, X) -> np.ndarray:
-        """The raw predictions that stand for the mean of the members' probabilities."""
-        return self._pooled(self._predict_raws(X))
+    def _proba_and_std(self, raws: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        return self._proba(self._pooled(raws)), spread(map(self._proba, raws))
+
+    def _decided(self, raws: list[np.ndarray]) -> np.ndarray:
+        return _decide(self._pooled(raws), self._loss)
 
     def _pooled(self, raws: list[np.ndarray]) -> np.ndarray:
+        """The raw predictions that stand for the mean of the members' probabilities."""
         return raws[0] if len(raws) == 1 else self._loss.pooled(raws)
 
     def _proba(self, raw: np.ndarray) -> np.ndarray:
@@ -604,15 +638,21 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         log_p : ndarray of shape (n_samples, n_classes)
             Natural logarithm of the probability of each class or label.
         """
-        raw = self._predict_raw(X)
-        return self._log_proba(raw).astype(raw.dtype, copy=False)
+
+        def log_proba(raws: list[np.ndarray]) -> tuple[np.ndarray]:
+            raw = self._pooled(raws)
+            return (self._log_proba(raw).astype(raw.dtype, copy=False),)
+
+        return self._predict_by_chunks(X, log_proba)[0]
 
     def _log_proba(self, raw: np.ndarray) -> np.ndarray:
-        """Raw predictions -> log probabilities in float64."""
+        """Raw predictions -> log probabilities in float64, finite in the dtype of `raw`."""
         wide = raw.astype(np.float64)
         if self.out_activation_ == "logistic" and not self._is_multilabel:
             wide = np.hstack([-wide, wide])  # the odds of either class
-        return self._loss.log_inverse_link(wide)
+        with np.errstate(over="ignore"):
+            log_p = self._loss.log_inverse_link(wide)
+        return np.maximum(log_p, np.finfo(raw.dtype).min)
 
     @property
     def _is_multilabel(self) -> bool:
@@ -629,8 +669,17 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             sums = np.bincount(codes, weight)
             of_class = weight.sum() / (np.count_nonzero(sums) * np.where(sums, sums, 1))
         else:
+            self._check_class_weight()
             of_class = np.array([self.class_weight.get(x, 1.0) for x in classes.tolist()], float)
         return weight * of_class[codes]
+
+    def _check_class_weight(self) -> None:
+        for label, weight in self.class_weight.items():
+            if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
+                raise ValueError(
+                    f"Each weight in 'class_weight' of {type(self).__name__} must be a finite"
+                    f" number >= 0. Got {weight!r} for class {label!r} instead."
+                )
 
     def _encode_target(self, y, weight, rows, *, going_on, incremental):
         check_classification_targets(y)
@@ -685,6 +734,11 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         if hasattr(self, "_runs") and multilabel != self._is_multilabel:
             given = "multilabel" if multilabel else "single-label"
             raise ValueError(f"The object was not fitted with {given} input.")
+        if multilabel and len(classes) != len(self.classes_):
+            raise ValueError(
+                "y must have one column for each of the labels in `classes`,"
+                f" {len(self.classes_)}. Got {len(classes)} columns instead."
+            )
         if not multilabel and len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
             raise ValueError(
                 "`y` has classes not in `self.classes_`. "

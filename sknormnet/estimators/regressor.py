@@ -1,5 +1,6 @@
 """NormNetRegressor."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 from numbers import Real
 from typing import Self
@@ -9,9 +10,13 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.metaestimators import available_if
 
-from sknormnet.estimators._base import BaseNormNet, undone_on_failure
+from sknormnet.estimators._base import BaseNormNet, spread, undone_on_failure
 from sknormnet.estimators._sklearn import Interval, StrOptions, fit_context
+from sknormnet.estimators._validation import Rows
 from sknormnet.nn.losses import LOSSES, Loss, Quantiles
+from sknormnet.training.batches import uneven
+
+FAR = 1e4
 
 
 class NormNetRegressor(RegressorMixin, BaseNormNet):
@@ -33,7 +38,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         - 'huber', half the squared error for errors up to `huber_delta`, linear beyond
         - 'quantile', the pinball loss of order `quantile`, or the sum of those of several
         - 'poisson', half the Poisson deviance, ``y log(y / prediction) - y + prediction``,
-          where the prediction is the exponential of the raw one; for y >= 0
+          where the prediction is the exponential of the raw one, or the largest number of the
+          dtype where that is smaller; for y >= 0
         - 'gamma', half the gamma deviance, ``log(prediction / y) + y / prediction - 1``, with
           the same exponential; for y > 0
 
@@ -69,14 +75,16 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
 
     alpha : float, default=0.0
         Strength of the L2 penalty. It adds ``0.5 * alpha * sum(W**2) / total`` to the loss
-        of a batch, where total is the number of its rows times the mean sample weight. It
-        shrinks weights only, never biases, gammas or betas.
+        of a batch, where total is the number of its rows times the mean sample weight. So, as
+        in :class:`~sklearn.linear_model.Ridge`, a sample weight of 2 everywhere stands for
+        each row twice, and alpha counts half as much. It shrinks weights only, never biases,
+        gammas or betas.
 
     weight_decay : float, default=1.0
         Decoupled weight decay: each step first shrinks the weights, and nothing else, by
-        ``learning_rate * weight_decay`` of themselves. Unlike alpha's, this is not divided by
-        Adam's root mean square, so that all weights shrink alike, nor by the number of rows.
-        Only used when ``solver='adamw'``.
+        ``learning_rate * weight_decay`` of themselves, a share that is cut off at 1. Unlike
+        alpha's, this is not divided by Adam's root mean square, so that all weights shrink
+        alike, nor by the number of rows. Only used when ``solver='adamw'``.
 
     batch_size : int, 'scale' or 'auto', default='scale'
         Number of rows of a minibatch. 'scale' is a thirtieth of the rows, but at least 64 and
@@ -97,8 +105,10 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
 
         A callable ``progress -> factor`` gets the share of `max_iter` epochs that are done, in
         [0, 1), and returns what `learning_rate_init` is multiplied by. Such a callable and the
-        last three are plans for all `max_iter` epochs: training does not stop when the loss
-        stalls. `partial_fit` has no last epoch, so there they are constant.
+        last three are planned schedules: all `max_iter` epochs are run, even if the loss or the
+        validation score stalls. `partial_fit` has no last epoch. There, the rate under any
+        planned schedule is ``learning_rate_init / sqrt(1 + t / 10)`` after t minibatches in all
+        calls so far, but at least a tenth of `learning_rate_init`.
 
     learning_rate_init : float, default=0.01
         Learning rate that the schedule starts from. Not used when ``solver='lbfgs'``.
@@ -106,9 +116,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     power_t : float, default=0.5
         Exponent of the 'invscaling' schedule.
 
-    max_iter : int, default=40
-        Number of epochs, the largest unless `learning_rate` is a plan; of iterations for
-        'lbfgs', which wants more of them.
+    max_iter : int or 'auto', default='auto'
+        Number of epochs, the largest unless `learning_rate` is a plan; the largest number of
+        iterations for ``solver='lbfgs'``. 'auto' is 40 epochs, or 1000 iterations of 'lbfgs'.
 
     shuffle : bool, default=True
         Whether to draw a new order of the rows for each epoch.
@@ -118,18 +128,24 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         dropout masks and the validation split. Pass an int for the same result each time.
 
     tol : float, default=1e-4
-        Training stops when the validation score or, unless `learning_rate` is a plan, the loss
-        has not improved by at least this for more than `n_iter_no_change` epochs in a row. For
-        'lbfgs', the largest
-        element of the gradient at which it stops.
+        Unless `learning_rate` is a planned schedule, training stops when the loss or, with
+        held-out rows, their score has not improved by at least this for more than
+        `n_iter_no_change` epochs in a row. For 'lbfgs', the largest element of the gradient at
+        which it stops.
 
     verbose : bool or int, default=False
-        What to print while training: 1 for a progress line with loss, validation score, learning
-        rate and time left, redrawn in place on a terminal and printed at each tenth of the
-        way elsewhere; 2 for a table with a row an epoch. Of an ensemble, means over its members.
+        What to print while training. With 1, one line with the epoch, loss, validation score,
+        learning rate and time left. The line is redrawn in place in a terminal or a notebook;
+        elsewhere, such as in a log file, a line is printed at each tenth of the way. With 2, a
+        table with a row for each epoch. Both end with a line that says after how many epochs
+        training ended and which one was best. Members of an ensemble that train together are
+        averaged.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the last solution instead of starting anew.
+        Whether `fit` starts from the last solution instead of new weights. The solver's state,
+        the schedule and the patience of early stopping start anew in each call. Where rows are
+        held out, the last solution is scored on those of this call first, and is kept if no
+        epoch scores better.
 
     momentum : float, default=0.9
         Momentum, in [0, 1]. Only used when ``solver='sgd'``.
@@ -138,10 +154,12 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Whether to use Nesterov's momentum. Only used when ``solver='sgd'``.
 
     early_stopping : bool or 'auto', default=False
-        Whether to stop when the score on held-out rows stalls, and give back the network that
-        scored best. The rows are those of `X_val` in `fit`, or else a share of X,
+        Whether to score the network on held-out rows after each epoch, keep the best epoch,
+        and stop when the score stalls. Under a planned schedule, such as the default
+        `learning_rate`, training does not stop: all `max_iter` epochs are run, and the best
+        one is kept. The rows are those of `X_val` in `fit`, or else a share of X,
         `validation_fraction`. 'auto' does so if `X_val` is given or X has more than 10,000
-        rows. Not used when ``solver='lbfgs'``.
+        rows. Not used when ``solver='lbfgs'``: True is then a warning.
 
     scoring : str, callable or None, default=None
         What held-out rows are scored by, where higher is better. None is accuracy in
@@ -164,7 +182,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Added to the square root that these divide by.
 
     n_iter_no_change : int, default=10
-        For how many epochs in a row the loss or score may fail to improve by `tol`.
+        For how many epochs in a row the loss or score may fail to improve by `tol`. Not used
+        under a planned schedule, such as the default `learning_rate`.
 
     max_fun : int, default=15000
         Largest number of evaluations of the loss. Only used when ``solver='lbfgs'``.
@@ -190,8 +209,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     keep_prob : float, 'auto', or array-like of shape (n_hidden_layers,), default='auto'
         Probability to keep a hidden unit in a training step, in (0, 1], for all hidden
         layers or for each [2]_. 'auto' is 0.8, but 1.0 for fewer than 100 rows in `fit` and
-        for 'lbfgs'. Those kept are divided by it, so that prediction, which
-        keeps all, needs no correction (inverted dropout).
+        for 'lbfgs'. The probability is rounded to a multiple of 1/65536, and at least 1/65536.
+        Units that are kept are divided by it, so that prediction, which keeps all units, needs
+        no correction (inverted dropout).
 
     input_keep_prob : float, default=1.0
         The same for the inputs.
@@ -200,8 +220,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Number of bins, if any, of the piecewise linear encoding of the inputs: each bin between
         two quantiles of an input becomes an input of its own that rises from -1 to 1 across it,
         so that the network bends where the data are. For inputs with more different
-        values than bins, of dense X only. `warm_start` and `partial_fit` go on with the
-        quantiles of the first call. 6 is a good number.
+        values than bins, of dense X only: `fit` warns of a sparse one. `warm_start` and
+        `partial_fit` go on with the quantiles of the first call. 6 is a good number.
 
     init : str or callable, default='auto'
         Initial weights. Biases start at 0, the output's close to the constant that fits
@@ -219,7 +239,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         - 'zeros'
 
     dtype : {'auto', 'float32', 'float64'}, default='auto'
-        Precision of the network. 'auto' is float32 for X of that dtype, else float64.
+        Precision of the network. 'auto' is float32 for X of that dtype, else float64. In
+        regression, 'auto' is float64 also where targets that are not standardized are too far
+        from 0 for float32: more than 10,000 standard deviations, or out of its range.
 
     n_members : int, default=1
         Number of networks to train, an ensemble; they differ in their initial weights, the
@@ -231,14 +253,16 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Whether the network is trained on targets of mean 0 and standard deviation 1, per
         output and weighted by `sample_weight`; predictions are scaled back. The reported
         losses and `coefs_` are those of the standardised targets. Later calls of `partial_fit`
-        and of `fit` with warm_start keep the scale of the first. Without effect on the
-        'poisson' and 'gamma' losses.
+        and of `fit` with warm_start keep the scale of the first. Predictions of a float32
+        network are float64 where float32 cannot hold mean and standard deviation. Without
+        effect on the 'poisson' and 'gamma' losses.
 
     quantile : float or array-like of shape (n_quantiles,), default=0.5
         Order of the quantile to predict, in (0, 1). Several, in increasing order, are
         predicted by one network, for a one-dimensional y, in an array of shape
-        (n_samples, n_quantiles), also if there is one; those of a row never cross. Only used
-        when ``loss='quantile'``.
+        (n_samples, n_quantiles), also if there is one. Those of a row never cross, but may be
+        equal far from the training rows. With another loss, a number is not used, with a
+        warning, and several are an error.
 
     huber_delta : float, default=1.35
         Error from which on the Huber loss is linear, in standard deviations of the target with
@@ -250,23 +274,32 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Loss of the last iteration.
 
     best_loss_ : float or None
-        Lowest loss of all iterations. None where held-out rows were scored.
+        Lowest loss of all iterations of the last `fit` and of the calls of `partial_fit` since.
+        None where held-out rows were scored.
 
     loss_curve_ : list of float of length `n_iter_`
-        Loss of each iteration; goes on over calls with warm_start and `partial_fit`. This and
-        all below that is said of iterations are means over the members that still train.
+        Loss of each iteration; goes on over calls with warm_start and `partial_fit`, which
+        keeps the last 1,000 epochs. This and all below that is said of iterations are means
+        over the members that still train.
 
     validation_scores_ : list of float of length `n_iter_` or None
         Score of the held-out rows after each epoch: R squared, unless `scoring` says
         otherwise. None without any.
 
     best_validation_score_ : float or None
-        The best of them, at which the network was kept. None without any.
+        Score at which the network was kept: the best of the last call, including that of the
+        network a call with warm_start begins with. None without held-out rows.
+
+    best_epoch_ : int or ndarray of int of shape (n_members,)
+        Epoch whose weights were kept, counted from 1 in `loss_curve_` and `history_`: the one
+        with the best score on held-out rows, or the last one without any. If no epoch of a call
+        with warm_start scores better than the network it begins with, it stays as it was. An
+        array if `n_members` is above 1.
 
     history_ : dict of str to list of float
         By epoch, going on as `loss_curve_` does: 'loss', 'validation_loss', 'validation_score',
-        'learning_rate' (at the end of the epoch) and 'seconds'. The lists of what there was
-        not are empty.
+        'learning_rate' (at the end of the epoch) and 'seconds'. Lists of what was never
+        recorded are empty; the others have NaN for epochs of calls that did not record it.
 
     t_ : int
         Number of training samples that the solver has seen, for the same member.
@@ -360,7 +393,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         learning_rate="cosine",
         learning_rate_init=0.01,
         power_t=0.5,
-        max_iter=40,
+        max_iter="auto",
         shuffle=True,
         random_state=None,
         tol=1e-4,
@@ -435,9 +468,16 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     @available_if(BaseNormNet._check_solver)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None) -> Self:
-        """Train for one epoch over the given rows, going on from where training stands.
+        """Train for one epoch on the given rows, starting from the current network.
 
-        Optimiser, random streams and batch norm's running statistics go on too.
+        The solver's state, the random streams and batch norm's running statistics continue from
+        call to call. Parameters that have been set since the last call, such as `weight_decay`
+        or `learning_rate_init`, act from this call on. Under a planned schedule, such as
+        the default `learning_rate`, the learning rate falls with the number of minibatches so
+        far, to a tenth of `learning_rate_init`.
+
+        With batch norm, a call with a single row, or with rows that are all equal, leaves the
+        network as it is and warns. `loss_curve_` and `history_` keep the last 1,000 epochs.
 
         Parameters
         ----------
@@ -446,7 +486,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts for, relative to the others of this call.
+            What each row counts for, relative to the others of this call; not negative.
 
         Returns
         -------
@@ -476,17 +516,35 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Returns
         -------
         y : ndarray of shape (n_samples,), (n_samples, n_outputs) or (n_samples, n_quantiles)
-            Predicted means, or what else the loss asks for, in the network's dtype.
+            Predicted means, or what else the loss asks for, in the network's dtype, or in
+            float64 where float32 cannot hold the target's mean and standard deviation.
         y_std : ndarray of the same shape
             How unsure the networks are of them. Only with `return_std`.
         """
-        members = [self._from_raw(raw) for raw in self._predict_raws(X)]
-        y = members[0] if len(members) == 1 else np.mean(members, axis=0)
         if not return_std:
-            return y
+            return self._predict_by_chunks(X, lambda raws: (self._mean(raws),))[0]
+        if len(self._fitted_networks()) > 1:
+            return self._predict_by_chunks(X, lambda raws: (self._mean(raws), self._std(raws)))
+        return self.predict(X), self._std(self._sample_raw(X, 100, random_state=0))
+
+    def _mean(self, raws: list[np.ndarray]) -> np.ndarray:
+        """The mean of the members' predictions."""
+        members = [self._from_raw(raw) for raw in raws]
         if len(members) == 1:
-            members = self.predict_samples(X, 100, random_state=0)
-        return y, np.std(members, axis=0)
+            return members[0]
+        with np.errstate(over="ignore"):
+            mean = np.mean(members, axis=0)
+        if np.isfinite(mean).all():
+            return mean
+        # The sum may overflow where the mean does not.
+        largest = np.finfo(mean.dtype).max
+        with np.errstate(over="ignore"):
+            mean = np.sum([y / len(raws) for y in members], axis=0)
+        return np.clip(mean, -largest, largest)
+
+    def _std(self, raws: Iterable[np.ndarray]) -> np.ndarray:
+        """The standard deviation of the predictions."""
+        return spread(map(self._from_raw, raws), self._target_scaling[1])
 
     def score(self, X, y, sample_weight=None) -> float:
         """Return R squared or, for several quantiles, the mean of their D squared.
@@ -544,13 +602,21 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     def _from_raw(self, raw: np.ndarray) -> np.ndarray:
         """Raw predictions -> predictions, on the target's scale."""
         mean, scale = self._target_scaling
-        y = self._loss.inverse_link(raw) * scale + mean
-        y = y.astype(raw.dtype, copy=False)
+        dtype = raw.dtype if _can_hold(raw.dtype, mean, scale) else np.dtype(np.float64)
+        with np.errstate(over="ignore"):
+            y = self._loss.inverse_link(raw) * scale + mean
+        largest = np.finfo(dtype).max
+        y = np.clip(y, -largest, largest, out=y).astype(dtype, copy=False)
         return y if y.shape[1] > 1 or isinstance(self._loss, Quantiles) else y.ravel()
 
     def _encode_target(self, y, weight, rows, *, going_on, incremental):
         settings = {"quantile": self._orders(), "huber_delta": float(self.huber_delta)}
         loss = self._choose_loss(LOSSES, Loss, **settings)
+        if self.loss != "quantile" and not isinstance(self.quantile, Real):
+            raise ValueError(
+                f"The 'quantile' parameter of {type(self).__name__} may be an array-like with"
+                f" loss='quantile' only. Got {self.quantile!r} with loss={self.loss!r} instead."
+            )
         if not loss.in_y_true_range(y if rows is None else y[rows]):
             raise ValueError(
                 f"Some value(s) of y are out of the valid range of the loss {self.loss!r}."
@@ -564,7 +630,15 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
                 f"The number of outputs of y must be {len(mean)}, as it was. Got {y.shape[1]}"
                 " instead."
             )
-        return loss, (y - mean) / scale, loss.n_outputs(y)
+        with np.errstate(over="ignore", invalid="ignore"):  # of y that are refused later
+            return loss, (y - mean) / scale, loss.n_outputs(y)
+
+    def _fits_float32(self, data: Rows) -> bool:
+        y = data.target if data.numbers is None else data.target[data.numbers]
+        weight = data.weight
+        if weight is not None and data.numbers is not None:
+            weight = weight[data.numbers]
+        return _can_hold(np.dtype(np.float32), *_moments(y, weight))
 
     def _orders(self) -> float | tuple[float, ...]:
         """The order of the quantile to predict, or a tuple of the orders of several."""
@@ -584,15 +658,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         """Weighted mean and standard deviation of each output, or what leaves it as it is."""
         mean, scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
         if self.standardize_target and loss.allows_shift_and_scale:
-            y = y.astype(np.float64, copy=False)
-            mean = np.average(y, axis=0, weights=weight)
-            largest = np.abs(y - mean).max(axis=0)
-            # A constant target has no spread beyond rounding.
-            spreads = largest > 10 * np.finfo(np.float64).eps * np.abs(mean)
-            largest = np.where(spreads, largest, 1.0)
-            squares = ((y - mean) / largest) ** 2  # at most 1, so that they cannot overflow
-            spread = largest * np.sqrt(np.average(squares, axis=0, weights=weight))
-            scale = np.where(spread > 0, spread, 1.0)
+            mean, std = _moments(y, weight)
+            scale = np.where(std > 0, std, 1.0)
         return mean, scale
 
     def _score_raw(self, target, raw, loss, sample_weight):
@@ -602,6 +669,32 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _moments(y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted mean and standard deviation of each output; 0 for a constant one."""
+    y, weight = y.astype(np.float64, copy=False), uneven(weight)
+    with np.errstate(over="ignore", invalid="ignore"):  # of y that are refused later
+        mean = np.average(y, axis=0, weights=weight)
+        largest = np.abs(y - mean).max(axis=0)
+        # A constant target has no spread beyond rounding.
+        spreads = largest > 10 * np.finfo(np.float64).eps * np.abs(mean)
+        divisor = np.where(spreads, largest, 1.0)
+        squares = ((y - mean) / divisor) ** 2  # at most 1, so that they cannot overflow
+        std = divisor * np.sqrt(np.average(squares, axis=0, weights=weight))
+    return mean, np.where(spreads, std, 0.0)
+
+
+def _can_hold(dtype: np.dtype, mean: np.ndarray, std: np.ndarray) -> bool:
+    """Whether numbers of this mean and standard deviation can be told apart in this precision.
+
+    At a mean of `FAR` standard deviations, float32 rounds to a thousandth of one.
+    """
+    limits, std = np.finfo(dtype), np.where(std > 0, std, np.abs(mean))
+    with np.errstate(over="ignore"):
+        near = np.abs(mean) <= FAR * std
+        in_range = (FAR * std < limits.max) & ((std > FAR * limits.tiny) | (std == 0))
+    return bool(np.all(near & in_range))
 
 
 def _score(y, prediction: np.ndarray, loss: Loss, sample_weight) -> float:

@@ -1,34 +1,40 @@
 """Searches over settings that train candidates and folds together, as stacks of networks."""
 
 import math
+import pickle
 import time
+import traceback
+import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, field
 from typing import Any
 
 import joblib
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
 from sknormnet.estimators._base import BaseNormNet
 from sknormnet.estimators._sklearn import (
-    Parallel,
     check_method_params,
     delayed,
     fit_and_score,
+    generating_parallel,
     has_callbacks,
     safe_split,
+    score_fitted,
     search_fit,
 )
-from sknormnet.estimators._stacks import train
-from sknormnet.estimators._training import Job
+from sknormnet.estimators._stacks import CACHE, train
+from sknormnet.estimators._training import Job, is_stochastic
+from sknormnet.nn.network import Network
+from sknormnet.training.batches import arrays_of
 
 PACK = 24  # fits that a worker takes at a time, at most
 ROUNDS = 4  # packs that each worker gets, at least, so that all are done at about one time
-LARGE = 2**26  # bytes of X, above which a worker holds the rows of one fold at a time
+LARGE = 2**26  # bytes of training rows that a worker may hold, or two copies of one fold's
 SHAPING = (  # parameters that networks of one stack have in common
     "hidden_layer_sizes",
     "activation",
@@ -37,6 +43,7 @@ SHAPING = (  # parameters that networks of one stack have in common
     "solver",
     "batch_size",
 )
+PLAIN = (bool, int, float, complex, str, bytes, type(None))  # types with an exact repr
 
 
 @dataclass(eq=False)
@@ -76,19 +83,42 @@ class Task:
     def shape(self) -> str:
         """What the tasks of a pack have in common: they can be trained together."""
         shape: list[Any] = [len(self.options["train"])]
-        if getattr(self.X, "nbytes", 0) > LARGE:
-            shape.append(self.fold)
-        try:
-            network = last_step(self.with_parameters())
+        network = last_step(self.with_parameters())
+        if isinstance(network, BaseNormNet):
             shape += [getattr(network, name) for name in SHAPING]
-        except Exception:  # invalid, as will be said where it is fitted
-            pass
         return repr(shape)
 
-    def run(self, estimator=None) -> dict:
-        """Fit and score on its own, or only score an estimator that is fitted."""
-        estimator = self.estimator if estimator is None else estimator
-        return fit_and_score(estimator, self.X, self.y, **self.options)
+    def inputs_key(self) -> tuple:
+        """Return what is equal only for tasks whose networks get the same training rows.
+
+        All tasks have the same estimator, so the steps before the network are the same if the
+        candidates agree on all parameters but the network's own.
+        """
+        if not isinstance(self.estimator, Pipeline):
+            return (self.fold,)
+        parameters = self.options["parameters"]
+        if "steps" in parameters:  # the last step may have another name
+            return self.fold, id(self)
+        last = f"{self.estimator.steps[-1][0]}__"
+        others = sorted(name for name in parameters if not name.startswith(last))
+        return self.fold, *((name, _identity(parameters[name])) for name in others)
+
+    def training_rows(self) -> tuple[Any, Any, dict]:
+        """Return new slices of X, y and the parameters of `fit`, which a step may change."""
+        train = self.options["train"]
+        X, y = safe_split(self.estimator, self.X, self.y, train)
+        return X, y, check_method_params(self.X, self.options["fit_params"], train)
+
+    def run(self) -> dict:
+        """Fit and score on its own, as scikit-learn does."""
+        return fit_and_score(self.estimator, self.X, self.y, **self.options)
+
+
+def _identity(value) -> Any:
+    """Return what is equal for values that are the same beyond doubt."""
+    if type(value) in PLAIN or isinstance(value, np.generic):
+        return type(value), repr(value)  # 1, 1.0 and True differ, and so do 0.0 and -0.0
+    return id(value)
 
 
 def last_step(estimator):
@@ -96,77 +126,319 @@ def last_step(estimator):
     return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
 
 
+def can_be_packed(estimator) -> bool:
+    """Whether the estimator, or the pipeline's last step, is a network that nobody watches."""
+    network = last_step(estimator)
+    steps = [step for _, step in estimator.steps] if estimator is not network else []
+    is_ours = isinstance(network, BaseNormNet) and type(network).fit is BaseNormNet.fit
+    return is_ours and not any(has_callbacks(x) for x in (estimator, network, *steps))
+
+
+class Guard:
+    """Validation that ends only its own fit if it fails, not those trained with it.
+
+    Parameters
+    ----------
+    validate : Validation
+
+    Attributes
+    ----------
+    error : Exception or None
+        What the first failure raised. After it, scores are NaN.
+    """
+
+    def __init__(self, validate):
+        self.validate, self.error = validate, None
+
+    def __call__(self, network: Network) -> tuple[float, float]:
+        """Return score and loss."""
+        if self.error is None:
+            try:
+                return self.validate(network)
+            except Exception as error:  # of the user's scorer
+                self.error = _without_frames(error)
+        return math.nan, math.nan
+
+
+def _without_frames(error: Exception) -> Exception:
+    """Free the variables that an error's traceback keeps alive, such as rows of X."""
+    cause: BaseException | None = error
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__cause__ or cause.__context__
+    return error
+
+
 @dataclass(eq=False)
 class Fit:
-    """A task under way: its estimator, and the jobs that train the network it ends in."""
+    """A task under way.
+
+    Attributes
+    ----------
+    task : Task
+    estimator : estimator
+        With the candidate's parameters.
+    inputs : Inputs or None
+        What the network is trained on.
+    jobs : list of Job
+        Train the network that the estimator ends in.
+    alone : bool
+        Whether scikit-learn fits the task, too.
+    error : Exception or None
+        What the fit has ended with.
+    seconds : float
+        How long the fit has taken.
+    """
 
     task: Task
     estimator: Any
-    jobs: list[Job]
-    seconds: float
+    inputs: "Inputs | None" = None
+    jobs: list[Job] = field(default_factory=list)
+    alone: bool = False
+    error: Exception | None = None
+    seconds: float = 0.0
 
-    def finish(self, seconds: float) -> dict:
-        """Take over the networks, which it took some time to train, and score."""
+    def prepare(self, inputs: "Inputs") -> None:
+        """Make the jobs."""
+        self.inputs, self.jobs = inputs, inputs.prepare(last_step(self.estimator))
+        for job in self.jobs:
+            if job.validate is not None:
+                job.validate = Guard(job.validate)
+
+    def drop(self) -> list[Job]:
+        """Let go of all training rows; return the jobs, which hold some, too."""
+        jobs = self.jobs
+        self.inputs, self.jobs = None, []
+        return jobs
+
+    def finish(self) -> None:
+        """Take over the trained networks, and drop the training rows."""
         started = time.perf_counter()
-        last_step(self.estimator)._finish(self.jobs)
-        seconds += self.seconds + time.perf_counter() - started
-        _put_off(self.estimator, "set_params", lambda **_: self.estimator)
-        _put_off(self.estimator, "fit", lambda *_, **__: self.estimator)
-        result = self.task.run(self.estimator)
-        result["fit_time"] += seconds
-        return result
+        if self.inputs is not None:
+            self.seconds += self.inputs.seconds / self.inputs.n_fits
+        jobs = self.drop()
+        try:
+            for job in jobs:
+                if isinstance(job.validate, Guard) and job.validate.error:
+                    raise job.validate.error
+            last_step(self.estimator)._finish(jobs)
+        except Exception as error:  # the user's scorer, or weights that are not finite
+            self.error = _without_frames(error)
+        self.seconds += time.perf_counter() - started
+
+    def score(self) -> dict:
+        """Return the result, as scikit-learn makes it."""
+        if self.alone:
+            return self.task.run()
+        task = self.task
+        return score_fitted(
+            self.estimator, task.X, task.y, seconds=self.seconds, error=self.error, **task.options
+        )
+
+    def held(self) -> dict[int, int]:
+        """Return the bytes of each array of rows that the jobs hold, by address."""
+        held: dict[int, int] = {}
+        for job in self.jobs:
+            held |= _sizes(job.training.arrays)
+            if isinstance(job.validate, Guard):
+                held |= _sizes(job.validate.validate.arrays)
+            if not is_stochastic(job.estimator):  # L-BFGS may need X in another dtype
+                held[id(job)] = sum(_sizes(arrays_of(job.training.X)).values())
+        return held
+
+    def work(self) -> int:
+        """Return the bytes of parameters, gradient and the state of the optimizer."""
+        return sum(4 * job.run.network.parameters.nbytes for job in self.jobs)
 
 
-def _put_off(estimator, method: str, stand_in) -> None:
-    """Let something else stand in for a method of this very object, once."""
-
-    def once(*args, **kwargs):
-        del vars(estimator)[method]
-        return stand_in(*args, **kwargs)
-
-    vars(estimator)[method] = once
+def _sizes(arrays: Iterable[np.ndarray]) -> dict[int, int]:
+    """Return the bytes of arrays by their address."""
+    return {array.__array_interface__["data"][0]: array.nbytes for array in arrays}
 
 
-class Folds:
-    """What the candidates of a fold share: its rows, and the steps in front of the network."""
+def _fingerprint(X, y) -> Any:
+    """Return what tells whether X or y have changed in place."""
+    content = [a for a in vars(X).values() if isinstance(a, np.ndarray)] if issparse(X) else X
+    try:
+        return joblib.hash((content, y))
+    except (pickle.PicklingError, TypeError):
+        return object()  # not known: as if they had changed
+
+
+class Inputs:
+    """What the networks of one fold get from the same steps, which are fitted once.
+
+    Parameters
+    ----------
+    task : Task
+        The first of those with the same `inputs_key`.
+    estimator : estimator
+        The task's, with its parameters. Its steps are fitted here.
+
+    Attributes
+    ----------
+    held : dict
+        Bytes of the arrays of X by their address, once the first network has been prepared.
+    seconds : float
+        How long the steps took to fit, until it has been shared out.
+    n_fits : int
+        Number of networks that have been prepared.
+    usable : bool
+        False if steps changed rows in place that scikit-learn would go on to score.
+    """
+
+    def __init__(self, task: Task, estimator):
+        started = time.perf_counter()
+        self.held: dict[int, int] = {}
+        self.n_fits = 0
+        self._names: dict[str, Any] = {}
+        self._steps, self._call, self.usable = self._fit_steps(task, estimator)
+        self.seconds = time.perf_counter() - started
+
+    @staticmethod
+    def _fit_steps(task: Task, estimator) -> tuple[list, tuple[tuple, dict], bool]:
+        """Return fitted steps, the arguments for the network's `fit`, and whether to use them."""
+        X, y, params = task.training_rows()
+        network = last_step(estimator)
+        if network is estimator:
+            return [], ((X, y), params), True
+        scored = task.options["return_train_score"]
+        before = _fingerprint(X, y) if scored else None
+        calls: list[tuple[tuple, dict]] = []
+        vars(network)["fit"] = lambda *args, **kwargs: calls.append((args, kwargs))
+        try:
+            estimator.fit(X, y, **params)
+        finally:
+            del vars(network)["fit"]
+        if scored and _fingerprint(X, y) != before:
+            return [], ((), {}), False
+        return estimator.steps[:-1], calls[0], True
+
+    def hand_to(self, estimator) -> None:
+        """Give an estimator the fitted steps."""
+        if self._steps:
+            estimator.steps[:-1] = self._steps
+
+    def prepare(self, network) -> list[Job]:
+        """Return the jobs that train a network on these rows."""
+        args, kwargs = self._call
+        jobs = network._prepare_fit(*args, **kwargs)
+        if self.n_fits == 0:
+            self._keep_validated(network, jobs[0].training.X)
+        vars(network).update(self._names)
+        self.n_fits += 1
+        return jobs
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the training rows."""
+        return sum(self.held.values())
+
+    def _keep_validated(self, network, X) -> None:
+        """Keep X as the first network has validated it, or each network would convert its own."""
+        self.held = _sizes(arrays_of(X))
+        (_, *args), kwargs = self._call
+        names = {k: v for k, v in vars(network).items() if k == "feature_names_in_"}
+        if not names or "X_val" not in kwargs:  # else the names of X_val must be checked
+            self._call, self._names = ((X, *args), kwargs), names
+
+
+class Portion:
+    """Fits that are trained together.
+
+    Their rows fit into memory together, and their networks into the caches of all processors:
+    beyond that, nothing is gained, and results would only come later.
+    """
 
     def __init__(self) -> None:
-        self._rows: dict = {}
-        self._steps: dict = {}
+        self._fits: list[Fit] = []
+        self._inputs: dict[tuple, Inputs] = {}
+        self._held: dict[int, int] = {}  # bytes of all arrays of rows, by address
+        self._largest_own = 0  # bytes that a fit does not share with others
+        self._work = 0
 
-    def begin(self, task: Task) -> Fit | None:
-        """Fit all but the network, and prepare its training; None if that cannot be."""
-        started = time.perf_counter()
+    def has_room_for(self, task: Task) -> bool:
+        """Whether one more task keeps to the limits of memory and of work."""
+        if not self._fits:
+            return True
+        if self._work > CACHE * joblib.cpu_count():  # more would wait for these, for nothing
+            return False
+        rows = max((inputs.nbytes for inputs in self._inputs.values()), default=0)
+        new = 0 if task.inputs_key() in self._inputs else rows
+        expected = sum(self._held.values()) + new + self._largest_own
+        return expected <= max(LARGE, 2 * rows)
+
+    def add(self, task: Task) -> None:
+        """Fit all but the network, and prepare its training."""
         estimator = task.with_parameters()
-        network = last_step(estimator)
-        if not isinstance(network, BaseNormNet) or has_callbacks(network):
-            return None
-        args, kwargs = self._call(task, estimator, network)
-        jobs = network._prepare_fit(*args, **kwargs)
-        return Fit(task, estimator, jobs, time.perf_counter() - started)
+        fit = Fit(task, estimator, alone=not can_be_packed(estimator))
+        self._fits.append(fit)
+        if fit.alone:
+            return
+        started = time.perf_counter()
+        try:
+            inputs = self._inputs.get(task.inputs_key()) or Inputs(task, estimator)
+            started += 0 if inputs.n_fits else inputs.seconds  # all fits share these
+            fit.alone = not inputs.usable
+            if inputs.usable:
+                inputs.hand_to(estimator)
+                fit.prepare(inputs)
+        except Exception as error:  # of a step, of the parameters or of the data
+            fit.error = _without_frames(error)
+        else:
+            self._inputs[task.inputs_key()] = inputs
+            self._count(fit)
+        fit.seconds = time.perf_counter() - started
+        if fit.error and task.options["error_score"] == "raise":
+            fit.score()  # raises, before any network is trained
 
-    def _call(self, task: Task, estimator, network) -> tuple[tuple, dict]:
-        """The arguments that the network's `fit` is called with in this fold."""
-        X, y, params = self._training_rows(task)
-        if estimator is network:
-            return (X, y), params
-        key = task.fold, joblib.hash([(name, step) for name, step in estimator.steps[:-1]])
-        if key not in self._steps:
-            calls: list[tuple[tuple, dict]] = []
-            _put_off(network, "fit", lambda *args, **kwargs: calls.append((args, kwargs)))
-            estimator.fit(X, y, **params)
-            self._steps[key] = estimator.steps[:-1], calls[0]
-        steps, call = self._steps[key]
-        estimator.steps[:-1] = steps
-        return call
+    def _count(self, fit: Fit) -> None:
+        """Add the rows of a fit to those that are held."""
+        before = sum(self._held.values())
+        self._held |= fit.held()
+        self._work += fit.work()
+        shared = fit.inputs.nbytes if fit.inputs and fit.inputs.n_fits == 1 else 0
+        own = sum(self._held.values()) - before - shared
+        self._largest_own = max(self._largest_own, own)
 
-    def _training_rows(self, task: Task) -> tuple[Any, Any, dict]:
-        if task.fold not in self._rows:
-            train = task.options["train"]
-            X, y = safe_split(task.estimator, task.X, task.y, train)
-            params = check_method_params(task.X, task.options["fit_params"], train)
-            self._rows[task.fold] = X, y, params
-        return self._rows[task.fold]
+    def run(self, then: Task | None = None) -> list[dict]:
+        """Train, and return the results. Rows are dropped unless the next task needs them."""
+        fits, self._fits = self._fits, []
+        self._train([fit for fit in fits if fit.jobs])
+        for fit in fits:
+            if fit.jobs:
+                fit.finish()
+        key = then.inputs_key() if then else None
+        self._inputs = {k: inputs for k, inputs in self._inputs.items() if k == key}
+        self._held, self._work = {}, 0
+        for inputs in self._inputs.values():
+            self._held |= inputs.held
+            inputs.seconds = 0.0
+        return [fits.pop(0).score() for _ in range(len(fits))]
+
+    @staticmethod
+    def _train(fits: list[Fit]) -> None:
+        """Train networks together, or leave each to scikit-learn if that fails."""
+        started = time.perf_counter()
+        try:
+            train([job for fit in fits for job in fit.jobs])
+        except Exception as error:  # which fit it belongs to is not known, unless there is one
+            if len(fits) == 1:
+                fits[0].error = _without_frames(error)
+            else:
+                warnings.warn(
+                    f"{len(fits)} networks could not be trained together, so each is trained on"
+                    f" its own. The error was: {error!r}",
+                    stacklevel=2,
+                )
+            for fit in fits:
+                fit.drop()
+                fit.alone = len(fits) > 1
+            return
+        seconds = time.perf_counter() - started
+        n_jobs = sum(len(fit.jobs) for fit in fits)
+        for fit in fits:
+            fit.seconds += seconds * len(fit.jobs) / n_jobs
 
 
 class Packs:
@@ -179,7 +451,7 @@ class Packs:
     """
 
     def __init__(self, n_jobs=None, pre_dispatch="2 * n_jobs"):
-        self._parallel = Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch)
+        self._parallel = generating_parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch)
         self._n_jobs = n_jobs
 
     def __enter__(self) -> "Packs":
@@ -191,57 +463,49 @@ class Packs:
 
     def __call__(self, tasks: Iterable[Task]) -> list[dict]:
         """Return the tasks' results in their order."""
-        tasks = list(tasks)
+        tasks, started = list(tasks), time.perf_counter()
         packs = self._packed(tasks)
-        done = self._parallel(
-            delayed(run_pack)([tasks[i] for i in pack], f"{number}/{len(packs)}")
-            for number, pack in enumerate(packs, 1)
-        )
-        results = dict(zip(chain(*packs), chain(*done), strict=True))
+        results: dict[int, dict] = {}
+        outputs = self._parallel(delayed(run_pack)([tasks[i] for i in pack]) for pack in packs)
+        for number, (pack, output) in enumerate(zip(packs, outputs, strict=True), 1):
+            results |= zip(pack, output, strict=True)
+            if tasks[0].options["verbose"] > 0:
+                seconds = time.perf_counter() - started
+                print(
+                    f"[Pack {number}/{len(packs)}] {len(results)} of {len(tasks)} fits,"
+                    f" {seconds:.1f} s",
+                    flush=True,
+                )
         return [results[i] for i in range(len(tasks))]
 
-    def _packed(self, tasks: list[Task]) -> list[np.ndarray]:
-        """The numbers of the tasks that go together: of one shape, and work for all workers."""
+    def _packed(self, tasks: list[Task]) -> list[list[int]]:
+        """The numbers of the tasks that go together: of one shape, and work for all workers.
+
+        Tasks that share their training rows are neighbors.
+        """
         n_jobs = joblib.effective_n_jobs(self._n_jobs)
         most = min(PACK, math.ceil(len(tasks) / (ROUNDS * n_jobs))) if n_jobs > 1 else PACK
         shapes = [task.shape() for task in tasks]
-        by_fold = sorted(range(len(tasks)), key=lambda i: tasks[i].fold)
-        packs: list[np.ndarray] = []
+        keys = [task.inputs_key() for task in tasks]
+        rank = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+        in_order = sorted(range(len(tasks)), key=lambda i: (tasks[i].fold, rank[keys[i]]))
+        packs: list[list[int]] = []
         for shape in dict.fromkeys(shapes):
-            numbers = [i for i in by_fold if shapes[i] == shape]
-            packs += np.array_split(numbers, math.ceil(len(numbers) / most))
+            numbers = [i for i in in_order if shapes[i] == shape]
+            n_packs = math.ceil(len(numbers) / most)
+            packs += [part.tolist() for part in np.array_split(numbers, n_packs)]
         return packs
 
 
-def run_pack(tasks: list[Task], number: str) -> list[dict]:
-    """Run tasks, training together what can be; what cannot, or fails, is run on its own."""
-    begun = time.perf_counter()
-    folds = Folds()
-    fits = [_attempt(folds.begin, task) for task in tasks]
-    jobs = [job for fit in fits if fit for job in fit.jobs]
-    started = time.perf_counter()
-    trained = _attempt(train, jobs) is not None
-    seconds = (time.perf_counter() - started) / max(1, len(jobs))
-    results = []
-    for task, fit in zip(tasks, fits, strict=True):
-        result = None
-        if fit and trained:
-            result = _attempt(fit.finish, seconds * len(fit.jobs))
-        results.append(result or task.run())
-    if tasks[0].options["verbose"] > 0:
-        seconds = time.perf_counter() - begun
-        print(f"[Pack {number}] {len(tasks)} fits in {seconds:.1f} s", flush=True)
-    return results
-
-
-def _attempt(function, *args):
-    """What a function returns, or None if it fails: the task is then run on its own, and
-    fails there as scikit-learn has it fail.
-    """
-    try:
-        return function(*args)
-    except Exception:
-        return None
+def run_pack(tasks: list[Task]) -> list[dict]:
+    """Run tasks, training together as many as fit into memory."""
+    results: list[dict] = []
+    portion = Portion()
+    for task in tasks:
+        if not portion.has_room_for(task):
+            results += portion.run(then=task)
+        portion.add(task)
+    return results + portion.run()
 
 
 class PackedGridSearchCV(GridSearchCV):
@@ -250,20 +514,20 @@ class PackedGridSearchCV(GridSearchCV):
     A drop-in for :class:`~sklearn.model_selection.GridSearchCV`, with the same parameters,
     attributes, methods and results, for :class:`NormNetClassifier` and
     :class:`NormNetRegressor` or a :class:`~sklearn.pipeline.Pipeline` that ends in one. Small
-    networks spend much of their time on calls. Here those of equal shape, activation, batch
+    networks spend much of their time on calls. Here, networks of equal shape, activation, batch
     norm, solver and batch size, with as many rows, are trained as one stack, whatever their
     fold, `keep_prob`, `alpha`, `weight_decay`, `learning_rate_init`, `learning_rate`,
-    `momentum`, `init`, `class_weight` and `random_state`. The steps of a pipeline that come
-    before are fitted once a fold, unless their own parameters are searched. With an integer
-    `random_state`, each network is the one that `GridSearchCV` would have found. What cannot
-    be trained together is trained on its own.
+    `momentum`, `init`, `class_weight` and `random_state`. Candidates that agree on the
+    parameters of the earlier steps of a pipeline share one fit of these steps in each fold. With
+    an integer `random_state`, each network is the one that `GridSearchCV` would have found.
 
     Parameters
     ----------
     estimator, param_grid, scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, \
 return_train_score
         As of :class:`~sklearn.model_selection.GridSearchCV`. Each of `n_jobs` workers takes up
-        to 24 fits at a time; a `verbose` above 0 tells of each of these packs.
+        to 24 fits at a time, a pack. With a `verbose` above 0, the search prints after each pack
+        how many fits are done and the seconds since the start.
 
     See Also
     --------
@@ -273,7 +537,22 @@ return_train_score
 
     Notes
     -----
-    The time that a stack takes is shared out evenly in `mean_fit_time`.
+    `mean_fit_time` counts an even share of the time that a stack takes to train, and of the
+    time that shared steps take to fit.
+
+    **Memory.** Beyond what `GridSearchCV` needs, each worker holds at most 64 MiB of training
+    rows, or two copies of those of one fold if these are larger. This holds for rows as the
+    networks get them, behind the steps and as an array or CSR matrix, and for any container of
+    X. Rows that the steps themselves store are not counted.
+
+    **What is fitted one by one.** scikit-learn's own code fits estimators that are no such
+    network, networks and steps that have callbacks of their own, and subclasses with another
+    `fit`. With `return_train_score=True`, it also fits pipelines whose steps change the training
+    rows in place, because it scores the changed rows. If a stack cannot be trained, for example
+    because a callable `learning_rate` raises an error, a warning is given, and its networks are
+    trained one by one. A scorer or a fit that fails affects only its own candidate.
+
+    **Callbacks** that are set on the search get the end of each fit, but not of its epochs.
 
     Examples
     --------

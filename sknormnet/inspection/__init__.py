@@ -25,6 +25,7 @@ from sknormnet.inspection.displays import (
     TrainingHistoryDisplay,
 )
 from sknormnet.inspection.recorder import TrainingRecorder
+from sknormnet.inspection.records import RecordList
 
 __all__ = [
     "BatchNormDisplay",
@@ -35,6 +36,7 @@ __all__ = [
     "LayerShiftDisplay",
     "LayerStatistics",
     "LayerStatisticsDisplay",
+    "RecordList",
     "SearchResultsDisplay",
     "SearchTable",
     "TrainingHistory",
@@ -49,3 +51,8 @@ __all__ = [
     "search_table",
     "training_history",
 ]
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

@@ -1,11 +1,11 @@
 """What goes on inside a network, in numbers; draws nothing.
 
-Each function returns frozen records, one for each layer (and epoch), whose scalars `columns`
-turns into the columns of a table.
+Each function returns frozen records, one for each layer (and epoch), in a list that is shown as
+a table of their scalars.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Number
 from typing import Any
 
@@ -14,8 +14,18 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from sknormnet._choices import did_you_mean
 from sknormnet.estimators._base import BaseNormNet
 from sknormnet.estimators.search import last_step
+from sknormnet.inspection.records import (
+    Record,
+    RecordList,
+    cell,
+    excerpt,
+    html_table,
+    import_pandas,
+    scalar_columns,
+)
 from sknormnet.nn.activations import Activation
 from sknormnet.nn.layers import ActivationLayer, BatchNorm, Layer
 from sknormnet.nn.network import Network
@@ -25,8 +35,8 @@ LEVELS = 5, 25, 50, 75, 95  # percentiles
 FLAT = 0.05  # of an activation's largest slope: below, a unit is saturated
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingHistory:
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainingHistory(Record):
     """What training an estimator was like, epoch by epoch.
 
     Attributes
@@ -35,9 +45,9 @@ class TrainingHistory:
         Of the estimator's class.
     loss, validation_loss, validation_score, learning_rate, seconds : ndarray
         As in `history_`; those of shape (0,) were not recorded.
-    best_epoch : int
-        Number, from 1, of the epoch whose weights were kept: the one with the best validation
-        score, or the last one if nothing was held out.
+    best_epoch : int or ndarray of int of shape (n_members,)
+        Number, from 1, of the epoch whose weights were kept, as in `best_epoch_`; of an
+        ensemble, for each of its members.
     """
 
     name: str
@@ -46,11 +56,49 @@ class TrainingHistory:
     validation_score: np.ndarray
     learning_rate: np.ndarray
     seconds: np.ndarray
-    best_epoch: int
+    best_epoch: int | np.ndarray
+
+    def as_frame(self) -> Any:
+        """Return a pandas DataFrame with a row for each epoch.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Its index counts the epochs from 1. Its columns are what was recorded in each epoch.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas()
+        epochs = pandas.RangeIndex(1, len(self.loss) + 1, name="epoch")
+        return pandas.DataFrame(self._columns(), index=epochs)
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        """What was recorded in each epoch."""
+        n_epochs = len(self.loss)
+        columns = {k: x for k, x in vars(self).items() if k not in ("name", "best_epoch")}
+        return {k: x for k, x in columns.items() if len(x) == n_epochs}
+
+    def _repr_html_(self) -> str:
+        """The table in a notebook; the epochs that were kept are in bold."""
+        columns, n_epochs = self._columns(), len(self.loss)
+        best = [i for i in np.ravel(self.best_epoch - 1).tolist() if 0 <= i < n_epochs]
+        shown = excerpt(n_epochs, keep=best)
+        rows = [
+            ["..."] * (len(columns) + 1)
+            if i is None
+            else [str(i + 1), *(cell(x[i]) for x in columns.values())]
+            for i in shown
+        ]
+        bold = {shown.index(i): range(len(columns) + 1) for i in best}
+        title = f"{self.name}, {n_epochs} epochs, best {self.best_epoch}"
+        return html_table(["epoch", *columns], rows, title=title, bold=bold)
 
 
-@dataclass(frozen=True, eq=False)
-class LayerStatistics:
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerStatistics(Record):
     """How the values at one stage of a hidden layer are distributed over some rows.
 
     Attributes
@@ -87,8 +135,8 @@ class LayerStatistics:
     epoch: int | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class BatchNormStatistics:
+@dataclass(frozen=True, eq=False, repr=False)
+class BatchNormStatistics(Record):
     """What a layer's batch norm predicts with, beside what some rows would have it be.
 
     Attributes
@@ -113,9 +161,18 @@ class BatchNormStatistics:
     shift: np.ndarray
     ratio: np.ndarray
 
+    def _scalars(self) -> dict[str, Any]:
+        return {
+            "layer": self.layer,
+            "n_units": len(self.shift),
+            "largest_shift": float(np.abs(self.shift).max()),
+            "smallest_ratio": float(self.ratio.min()),
+            "largest_ratio": float(self.ratio.max()),
+        }
 
-@dataclass(frozen=True)
-class LayerGradient:
+
+@dataclass(frozen=True, repr=False)
+class LayerGradient(Record):
     """How long a layer's gradient and update are beside its weights.
 
     Attributes
@@ -140,8 +197,8 @@ class LayerGradient:
     epoch: int | None = None
 
 
-@dataclass(frozen=True)
-class LayerShift:
+@dataclass(frozen=True, repr=False)
+class LayerShift(Record):
     """How far the outputs of a hidden layer, the next one's inputs, have moved.
 
     A distance is the root mean square over the units of the difference between their means,
@@ -164,8 +221,8 @@ class LayerShift:
     epoch: int | None
 
 
-@dataclass(frozen=True, eq=False)
-class SearchTable:
+@dataclass(frozen=True, eq=False, repr=False)
+class SearchTable(Record):
     """Scores of a search over two of its parameters.
 
     Attributes
@@ -186,6 +243,43 @@ class SearchTable:
     metric: str
     mean: np.ndarray
     std: np.ndarray
+
+    def as_frame(self) -> Any:
+        """Return the means as a pandas DataFrame, for example to style or plot them.
+
+        Returns
+        -------
+        frame : pandas.DataFrame of shape (len(y_values), len(x_values))
+            Its index and columns are the values of the parameters `y` and `x`.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas()
+        index, columns = (
+            pandas.Index(
+                [x if isinstance(x, Hashable) else str(x) for x in values],
+                name=name,
+                tupleize_cols=False,  # a tuple of sizes is one value
+            )
+            for values, name in ((self.y_values, self.y), (self.x_values, self.x))
+        )
+        return pandas.DataFrame(self.mean, index=index, columns=columns)
+
+    def _repr_html_(self) -> str:
+        """The table in a notebook; the best score is in bold."""
+        rows = [
+            [cell(value), *(_score(mean, std) for mean, std in zip(means, stds, strict=True))]
+            for value, means, stds in zip(self.y_values, self.mean, self.std, strict=True)
+        ]
+        bold = {}
+        if np.isfinite(self.mean).any():
+            row, column = divmod(int(np.nanargmax(self.mean)), len(self.x_values))
+            bold[row] = [column + 1]
+        header = [f"{self.y} \\ {self.x}", *map(cell, self.x_values)]
+        return html_table(header, rows, title=f"Mean test {self.metric}", bold=bold)
 
 
 def training_history(estimator) -> TrainingHistory:
@@ -213,15 +307,12 @@ def training_history(estimator) -> TrainingHistory:
     net = net_of(estimator)
     check_is_fitted(net)
     history = {name: np.array(values) for name, values in net.history_.items()}
-    scores = history["validation_score"]
-    validated = bool(np.isfinite(scores).any())
-    best = int(np.nanargmax(scores)) + 1 if validated else len(history["loss"])
-    return TrainingHistory(type(net).__name__, **history, best_epoch=best)
+    return TrainingHistory(type(net).__name__, **history, best_epoch=net.best_epoch_)
 
 
 def layer_statistics(
     estimator, X, *, training: bool = False, member: int = 0
-) -> list[LayerStatistics]:
+) -> RecordList[LayerStatistics]:
     """Describe the values in each hidden layer for some rows, stage by stage.
 
     Parameters
@@ -238,7 +329,7 @@ def layer_statistics(
 
     Returns
     -------
-    statistics : list of LayerStatistics
+    statistics : RecordList of LayerStatistics
         For each hidden layer its stages, in the order in which they are computed.
 
     Examples
@@ -255,10 +346,10 @@ def layer_statistics(
     0 batchnorm
     """
     stages = _stages(estimator, X, member, training=training)
-    return [_statistics(number, layer, x, y) for number, layer, _, x, y in stages]
+    return RecordList(_statistics(number, layer, x, y) for number, layer, _, x, y in stages)
 
 
-def batchnorm_statistics(estimator, X, *, member: int = 0) -> list[BatchNormStatistics]:
+def batchnorm_statistics(estimator, X, *, member: int = 0) -> RecordList[BatchNormStatistics]:
     """Compare what batch norm predicts with to what it would see in some rows.
 
     Rows like those of training differ by chance only; others tell that the data have shifted.
@@ -274,7 +365,7 @@ def batchnorm_statistics(estimator, X, *, member: int = 0) -> list[BatchNormStat
 
     Returns
     -------
-    statistics : list of BatchNormStatistics
+    statistics : RecordList of BatchNormStatistics
         One for each hidden layer.
 
     Raises
@@ -282,7 +373,7 @@ def batchnorm_statistics(estimator, X, *, member: int = 0) -> list[BatchNormStat
     ValueError
         If the network has no batch norm.
     """
-    found = []
+    found: RecordList[BatchNormStatistics] = RecordList()
     for number, layer, lent, x, _ in _stages(estimator, X, member):
         if isinstance(layer, BatchNorm):
             batch = x.mean(axis=0), x.var(axis=0)
@@ -295,7 +386,9 @@ def batchnorm_statistics(estimator, X, *, member: int = 0) -> list[BatchNormStat
     return found
 
 
-def layer_gradients(estimator, X, y, *, sample_weight=None, member: int = 0) -> list[LayerGradient]:
+def layer_gradients(
+    estimator, X, y, *, sample_weight=None, member: int = 0
+) -> RecordList[LayerGradient]:
     """Return how long the gradient of each layer's weights is, on some rows.
 
     It is that of the loss that training minimises, L2 included, for the rows as one batch:
@@ -316,7 +409,7 @@ def layer_gradients(estimator, X, y, *, sample_weight=None, member: int = 0) -> 
 
     Returns
     -------
-    gradients : list of LayerGradient
+    gradients : RecordList of LayerGradient
         One for each layer, the last one the output.
     """
     network = network_of(estimator, member).without_noise()
@@ -325,13 +418,13 @@ def layer_gradients(estimator, X, y, *, sample_weight=None, member: int = 0) -> 
     evaluate, gradient = objective(network, loss, alpha=float(net.alpha) or None)
     evaluate(rows.samples(network.dtype).whole(), None)
     slopes = (a.W for a in network.arrays(gradient) if hasattr(a, "W"))
-    return [
+    return RecordList(
         LayerGradient(number, _norm(slope), _norm(W))
         for number, (slope, W) in enumerate(zip(slopes, weights_of(network), strict=True))
-    ]
+    )
 
 
-def layer_shift(statistics: Sequence[LayerStatistics]) -> list[LayerShift]:
+def layer_shift(statistics: Sequence[LayerStatistics]) -> RecordList[LayerShift]:
     """Return how far what each hidden layer hands on has moved, epoch by epoch.
 
     Parameters
@@ -341,7 +434,7 @@ def layer_shift(statistics: Sequence[LayerStatistics]) -> list[LayerShift]:
 
     Returns
     -------
-    shifts : list of LayerShift
+    shifts : RecordList of LayerShift
         For each hidden layer and each epoch but the first.
 
     References
@@ -352,7 +445,7 @@ def layer_shift(statistics: Sequence[LayerStatistics]) -> list[LayerShift]:
     outputs: dict[int, dict[Any, LayerStatistics]] = {}
     for x in statistics:  # the last stage of a layer is what it hands on
         outputs.setdefault(x.layer, {})[x.epoch] = x
-    shifts = []
+    shifts: RecordList[LayerShift] = RecordList()
     for layer, by_epoch in outputs.items():
         first, *rest = by_epoch.values()
         before = first
@@ -445,7 +538,8 @@ def columns(records: Sequence[Any]) -> dict[str, list]:
     Returns
     -------
     columns : dict of str to list
-        Without what is an array in the records.
+        Without the arrays in the records. Of BatchNormStatistics, whose values are all arrays,
+        the number of units, the largest absolute shift and the range of the ratios.
 
     Examples
     --------
@@ -453,13 +547,7 @@ def columns(records: Sequence[Any]) -> dict[str, list]:
     >>> columns([LayerGradient(0, 0.5, 2.0), LayerGradient(1, 0.25, 1.0)])["weight_norm"]
     [2.0, 1.0]
     """
-    names = [f.name for f in fields(records[0])] if records else []
-    found = {name: [getattr(x, name) for x in records] for name in names}
-    return {
-        name: values
-        for name, values in found.items()
-        if not any(isinstance(value, np.ndarray) for value in values)
-    }
+    return scalar_columns(records)
 
 
 def weights_of(network: Network) -> list[np.ndarray]:
@@ -557,20 +645,29 @@ def _norm(array: np.ndarray) -> float:
     return float(np.linalg.norm(array.ravel()))
 
 
+def _score(mean: float, std: float) -> str:
+    return f"{mean:.4g} ± {std:.2g}" if np.isfinite(mean) else ""
+
+
 def _parameter(results: Mapping, name: str) -> Any:
     """The values of a parameter, by the whole of its name or by its end."""
     names = [key.removeprefix("param_") for key in results if key.startswith("param_")]
     found = [x for x in names if x == name] or [x for x in names if x.endswith(f"__{name}")]
     if len(found) != 1:
-        raise ValueError(f"The search has {len(found)} parameters {name!r}; it is over {names}.")
+        count = (
+            f"{len(found)} searched parameters match" if found else "No searched parameter matches"
+        )
+        near = did_you_mean(name, [x.rpartition("__")[2] for x in names])
+        raise ValueError(f"{count} {name!r}. Searched: {sorted(names)}.{'' if found else near}")
     return results[f"param_{found[0]}"]
 
 
 def _result(results: Mapping, name: str) -> np.ndarray:
     if name not in results:
-        metrics = [key[10:] for key in results if key.startswith("mean_test_")]
+        metrics = sorted(key[10:] for key in results if key.startswith("mean_test_"))
+        got = name.split("_test_")[1]
         raise ValueError(
-            f"metric must be one of {metrics}. Got {name.split('_test_')[1]!r} instead."
+            f"metric must be one of {metrics}. Got {got!r} instead.{did_you_mean(got, metrics)}"
         )
     return results[name]
 

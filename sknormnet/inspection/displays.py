@@ -70,6 +70,8 @@ class Display:
 class TrainingHistoryDisplay(Display):
     """Loss and validation score, epoch by epoch; a dot marks the epoch that was kept.
 
+    The members of an ensemble may have kept different epochs, with a dot on the mean curve each.
+
     Parameters
     ----------
     history : TrainingHistory
@@ -135,7 +137,7 @@ class TrainingHistoryDisplay(Display):
             (line,) = axes.plot(epochs, values, style, label=label, color=color, **line_kw)
             color = line.get_color()
             if values is not history.loss or not validated:
-                best = history.best_epoch - 1
+                best = np.unique(history.best_epoch) - 1
                 axes.plot(epochs[best], values[best], "o", color=color)
         for axes, what in zip((loss_ax, *score_ax), ("Loss", "Validation score"), strict=False):
             _label_by_epoch(axes, what)

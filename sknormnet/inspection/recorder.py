@@ -16,6 +16,7 @@ from sknormnet.inspection.diagnostics import (
     relative_norm,
     weights_of,
 )
+from sknormnet.inspection.records import RecordList
 
 
 class TrainingRecorder:
@@ -38,9 +39,9 @@ class TrainingRecorder:
 
     Attributes
     ----------
-    layer_statistics_ : list of LayerStatistics
+    layer_statistics_ : RecordList of LayerStatistics
         As :func:`layer_statistics` finds them with ``training=True``.
-    gradients_ : list of LayerGradient
+    gradients_ : RecordList of LayerGradient
         As :func:`layer_gradients` finds them, with the update of the epoch.
 
     Examples
@@ -80,8 +81,8 @@ class TrainingRecorder:
 
     def setup(self, estimator, context) -> None:
         """Forget the last fit."""
-        self.layer_statistics_: list[LayerStatistics] = []
-        self.gradients_: list[LayerGradient] = []
+        self.layer_statistics_: RecordList[LayerStatistics] = RecordList()
+        self.gradients_: RecordList[LayerGradient] = RecordList()
         self._weights: list[np.ndarray] = []
         self._epoch = 0
 

@@ -21,6 +21,8 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, logit, logsumexp, xlogy
 
+from sknormnet.nn.quantiles import quantiles
+
 
 @dataclass(frozen=True)
 class Loss(ABC):
@@ -102,7 +104,7 @@ class IdentityLoss(Loss):
         return raw.copy()
 
     def baseline(self, y, weight, n_outputs):
-        return _quantile(y, 0.5, weight)
+        return quantiles(y, 0.5, weight)
 
 
 class SquaredError(IdentityLoss):
@@ -180,7 +182,7 @@ class Quantile(IdentityLoss):
         return losses
 
     def baseline(self, y, weight, n_outputs):
-        return _quantile(y, self.quantile, weight)
+        return quantiles(y, self.quantile, weight)
 
     def with_settings(self, settings):
         several = not isinstance(settings["quantile"], float)
@@ -192,7 +194,8 @@ class Quantiles(Loss):
     """The sum of the pinball losses of several orders, whose predictions never cross.
 
     ``prediction[0] = raw[0]``; ``prediction[j] = prediction[j - 1] + log(1 + exp(raw[j]))``,
-    for the quantiles of a single target, of shape (n_rows, 1).
+    for the quantiles of a single target, of shape (n_rows, 1). Neighbors are equal where
+    that step is below the precision.
 
     Parameters
     ----------
@@ -223,10 +226,10 @@ class Quantiles(Loss):
         return np.cumsum(prediction, axis=-1, out=prediction)
 
     def baseline(self, y, weight, n_outputs):
-        quantiles = _quantile(y, self.quantile, weight)[:, 0]
+        best = quantiles(y, self.quantile, weight)[:, 0]
         # Where quantiles are equal, a step that small; no raw prediction stands for none.
-        steps = np.maximum(np.diff(quantiles), 1e-3 * (np.std(y) or 1.0))
-        return np.append(quantiles[0], steps + np.log(-np.expm1(-steps)))
+        steps = np.maximum(np.diff(best), 1e-3 * (np.std(y) or 1.0))
+        return np.append(best[0], steps + np.log(-np.expm1(-steps)))
 
     def n_outputs(self, y):
         if y.shape[1] > 1:
@@ -245,9 +248,11 @@ def _pinball_slope(residual: np.ndarray, order) -> np.ndarray:
     return slope
 
 
-def _quantile(y, order, weight) -> np.ndarray:
-    """The weighted quantile of each column; of several orders, one in each row."""
-    return np.quantile(y, order, axis=0, weights=weight, method="inverted_cdf")
+def _saturated_exp(raw: np.ndarray) -> np.ndarray:
+    """The exponential, or the largest number of the dtype where that is smaller."""
+    with np.errstate(over="ignore"):
+        y = np.exp(raw)
+    return np.minimum(y, np.finfo(raw.dtype).max, out=y)
 
 
 class GammaDeviance(Loss):
@@ -268,7 +273,7 @@ class GammaDeviance(Loss):
         return deviance
 
     def inverse_link(self, raw):
-        return np.exp(raw)
+        return _saturated_exp(raw)
 
     def baseline(self, y, weight, n_outputs):
         return np.log(np.average(y, axis=0, weights=weight))
@@ -295,7 +300,7 @@ class PoissonDeviance(Loss):
         return deviance
 
     def inverse_link(self, raw):
-        return np.exp(raw)
+        return _saturated_exp(raw)
 
     def baseline(self, y, weight, n_outputs):
         mean = np.average(y, axis=0, weights=weight)

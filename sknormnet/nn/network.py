@@ -15,10 +15,11 @@ from sknormnet.nn.folding import FoldedNetwork
 from sknormnet.nn.layers.layer import Arrays, Layer
 from sknormnet.nn.moments import Chunk
 from sknormnet.nn.parameters import Layout, Shapes
+from sknormnet.nn.products import rows_are_equal
 from sknormnet.nn.stack import stacked_layers
 
 CHUNK_ELEMENTS = 2**19  # of the widest layer, at a time, while predicting: a few MB
-KEEP_ELEMENTS = 2**24  # of a layer, of all rows, while taking statistics: tens of MB
+KEEP_ELEMENTS = 2**20  # of a layer, of all rows, while taking statistics: a few MB
 
 NetworkForward = Callable[..., tuple[np.ndarray, Callable[[np.ndarray], None]]]
 
@@ -179,12 +180,12 @@ class Network:
         ]
 
         def forward(x, row_weight, rng):
-            backwards = []
+            backwards, inputs = [], x
             for layer_forward in forwards:
                 x, layer_backward = layer_forward(x, row_weight, rng)
                 backwards.append(layer_backward)
             if tracks:
-                self._update_running_statistics(batch_statistics)
+                self._update_running_statistics(batch_statistics, rows_are_equal(inputs))
 
             def backward(d):
                 for layer_backward in reversed(backwards[first:]):
@@ -209,12 +210,19 @@ class Network:
             vars(arrays).update(dtype=self.dtype, stack_shape=self.parameters.shape[:-1])
         return found
 
-    def _update_running_statistics(self, batch_statistics: np.ndarray) -> None:
+    def _update_running_statistics(self, batch_statistics: np.ndarray, constant: Any) -> None:
         """Move the running averages, without the bias towards their start.
 
         They are sum(m**age * batch) / sum(m**age); `momentum_weight` is (1 - m) times
-        the denominator.
+        the denominator. A `constant` batch, whose rows are all equal, moves nothing: its
+        variances are 0, which says nothing about the rows that prediction will meet.
         """
+        if constant is not False and np.any(constant):
+            batch_statistics[constant] = self.statistics[constant]
+        if self.momentum_weight == 0:  # subtracting the start from the batch would round
+            self.statistics[...] = batch_statistics
+            self.momentum_weight = 1 - self.momentum
+            return
         self.momentum_weight = self.momentum * self.momentum_weight + 1 - self.momentum
         batch_statistics -= self.statistics
         batch_statistics *= (1 - self.momentum) / self.momentum_weight
@@ -245,8 +253,10 @@ class Network:
                 (_forward_inference(before, x), weight) for x, weight in kept or chunks()
             )
             if keep:  # the inputs of this layer, so that the next pass starts from here
-                values = kept = list(values)
-                start = end
+                kept, start = kept or [], end
+                for number, value in enumerate(values):
+                    kept[number : number + 1] = [value]  # in place of what it was made from
+                values = kept
             layer.recompute_statistics(values, arrays)
         self.momentum_weight = 1.0
 
@@ -274,6 +284,13 @@ class Network:
             Of any numeric dtype.
         """
         return self._by_chunks(self._folded or self._fold(), X)
+
+    def bound(self, largest: float) -> float:
+        """Return what no raw prediction exceeds where no input exceeds `largest`.
+
+        Infinite where a layer or an activation function does not tell.
+        """
+        return (self._folded or self._fold()).bound(largest)
 
     def sample(self, X: Any, rng: np.random.Generator) -> np.ndarray:
         """Return raw predictions with dropout on, each row with a mask of its own.

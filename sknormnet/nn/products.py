@@ -33,6 +33,31 @@ def transposed(x: Any) -> Any:
     return [one.T for one in x] if isinstance(x, list) else x.T
 
 
+def rows_are_equal(x: Any) -> Any:
+    """Whether all rows of an array, a CSR matrix or each of a list of these are equal.
+
+    For an array with leading axes, the answer for each of these, or False for all.
+    """
+    if isinstance(x, list):
+        return np.array([rows_are_equal(one) for one in x])
+    if not isinstance(x, np.ndarray):
+        return _sparse_rows_are_equal(x)
+    # In most batches, the first and the last row decide, or even their first elements.
+    if x.ndim == 2 and x[0, 0] != x[-1, 0]:
+        return False
+    if (x[..., 0, :] != x[..., -1, :]).any(axis=-1).all():
+        return False
+    return (x == x[..., :1, :]).all(axis=(-2, -1))
+
+
+def _sparse_rows_are_equal(x: Any) -> bool:
+    x = x.tocsr()
+    starts, stops = x.indptr[:-1], x.indptr[1:]
+    rows = ((x.indices[i:j], x.data[i:j]) for i, j in zip(starts, stops, strict=True))
+    first = next(rows)
+    return all(all(map(np.array_equal, first, row)) for row in rows)
+
+
 def as_dense(x: Any) -> np.ndarray:
     """The array of x dense or sparse, or of a list of sparse ones."""
     if isinstance(x, list):

@@ -2,6 +2,7 @@
 
 import mmap
 import operator
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -23,9 +24,10 @@ class Batch(NamedTuple):
     y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
     total : float or, of a stack, ndarray of shape (n_members, 1)
         ``n_rows * mean(w)``, with the mean over the whole training set: what the batch's
-        sums are divided by, so that a weight means the same in every batch.
+        sums are divided by, so that a weight means the same in every batch. In the unit that
+        the user gave the weights in, on which alpha's strength depends.
     weight : ndarray of shape (n_rows, 1)
-        ``w / total``: what a row's loss counts for in the batch's loss.
+        ``w / total``: what a row's loss counts for in the batch's loss, in any unit.
     share : ndarray of shape (1, n_rows)
         ``w / sum(w)``: what a row counts for in an average over the batch.
     """
@@ -53,16 +55,26 @@ class Samples:
         The numbers of the rows that take part; None for all.
     dtype : dtype
         Working precision.
+    weight_unit : float, default=1.0
+        A weight of 1 is this much in the user's unit.
     """
 
-    def __init__(self, X, y: np.ndarray, *, weight=None, rows=None, dtype):
+    def __init__(
+        self, X, y: np.ndarray, *, weight=None, rows=None, dtype, weight_unit: float = 1.0
+    ):
         self._X = np.asarray(X) if isinstance(X, np.ndarray) else X  # a memmap is slow
         self._y = y
         self._weight = weight
         self._rows = rows
         self._dtype = np.dtype(dtype)
         self._y_dtype = y.dtype if y.ndim == 1 else self._dtype
-        self._mean_weight = 1.0 if self.weight is None else float(np.mean(self.weight))
+        weight = self.weight
+        self._mean_weight = 1.0 if weight is None else float(np.mean(weight))
+        self._weight_unit = weight_unit
+        if uneven(weight) is None:
+            # Without weights, equal ones give the same result to the last bit.
+            self._weight, self._weight_unit = None, weight_unit * self._mean_weight
+            self._mean_weight = 1.0
         self._buffers: dict[tuple, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -74,13 +86,35 @@ class Samples:
         return not isinstance(self._X, np.ndarray)
 
     @property
+    def X(self) -> Any:
+        """The array or CSR matrix that these rows belong to, with all its rows."""
+        return self._X
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """All arrays that these rows are kept in."""
+        arrays = *arrays_of(self._X), self._y, self._weight, self._rows
+        return [array for array in arrays if array is not None]
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns of X."""
+        return self._X.shape[1]
+
+    def some(self, n_rows: int) -> tuple[Any, np.ndarray, np.ndarray | None]:
+        """Up to `n_rows` of the rows, evenly spaced: X and y in their own dtypes, and weight."""
+        rows = np.linspace(0, len(self) - 1, min(len(self), n_rows)).astype(int)
+        rows = rows if self._rows is None else self._rows[rows]
+        return self._X[rows], self._y[rows], None if self._weight is None else self._weight[rows]
+
+    @property
     def y(self) -> np.ndarray:
         """The targets of these rows."""
         return self._y if self._rows is None else self._y[self._rows]
 
     @property
     def weight(self) -> np.ndarray | None:
-        """The weights of these rows."""
+        """The weights of these rows, or None if all are equal."""
         all_rows = self._weight is None or self._rows is None
         return self._weight if all_rows else self._weight[self._rows]
 
@@ -136,7 +170,9 @@ class Samples:
 
     def whole(self) -> Batch:
         """All rows as one batch."""
-        return self._batch(self._rows)
+        batch = self._batch(self._rows)
+        self._buffers.clear()  # one of the size of X may not outlive the batch
+        return batch
 
     def chunks(self, n_rows: int) -> Iterator[tuple[Any, np.ndarray | None]]:
         """All rows in order, `n_rows` at a time, as (X, sample_weight or None)."""
@@ -152,14 +188,16 @@ class Samples:
 
     def weigh(self, rows, n_rows: int) -> tuple[float, np.ndarray, np.ndarray]:
         """What some rows count, as total, weight and share of their `Batch`."""
+        sum_of_weights = n_rows * self._mean_weight
+        # Not 0, by which alpha is divided, however small the unit is.
+        total = max(sum_of_weights * self._weight_unit, sys.float_info.min)
         if self._weight is None:
             weight = self._equal_weights(n_rows)
-            return float(n_rows), weight, weight.T
+            return total, weight, weight.T
         weight = self._weight if rows is None else self._weight[rows]
         weight = weight.reshape(-1, 1)
-        total = n_rows * self._mean_weight
-        share = weight.T / (weight.sum() or 1)  # negative ones may cancel out
-        return total, (weight / total).astype(self._dtype), share.astype(self._dtype)
+        share = weight.T / weight.sum()
+        return total, (weight / sum_of_weights).astype(self._dtype), share.astype(self._dtype)
 
     def _equal_weights(self, n_rows: int) -> np.ndarray:
         key = "weight", n_rows
@@ -223,7 +261,7 @@ class StackedSamples:
         y = self._take("y", [m._y for m in self._members], rows, first._y_dtype)
         n_rows = y.shape[1]
         y = y.reshape(-1, *y.shape[2:])
-        if all(member._weight is None for member in self._members):
+        if all(member._weight is None and member._weight_unit == 1 for member in self._members):
             return Batch(X, y, float(n_rows), *self._equal_weights(n_rows))
         weighed = (m.weigh(r, n_rows) for m, r in zip(self._members, rows, strict=True))
         totals, weights, shares = zip(*weighed, strict=True)
@@ -252,6 +290,11 @@ class StackedSamples:
         return self._buffers[key]
 
 
+def uneven(weight: np.ndarray | None) -> np.ndarray | None:
+    """Return the weights, or None if all are equal."""
+    return None if weight is None or (weight == weight[0]).all() else weight
+
+
 def _spans(arrays: list, same: Callable) -> list[slice]:
     """Where neighbours are the same."""
     pairs = enumerate(pairwise(arrays), 1)
@@ -263,6 +306,11 @@ def _joint(rows: tuple) -> np.ndarray:
     """Row numbers of several members, of shape (n_members, n_rows)."""
     numbers = [np.arange(x.start, x.stop) if isinstance(x, slice) else x for x in rows]
     return np.concatenate(numbers).reshape(len(rows), -1)
+
+
+def arrays_of(X) -> list[np.ndarray]:
+    """The arrays that an array or a CSR matrix consists of."""
+    return [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]
 
 
 def row_numbers(n_rows: int) -> np.ndarray:

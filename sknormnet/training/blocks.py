@@ -21,7 +21,8 @@ class Penalty(NamedTuple):
     n_weights : int
         How many of the parameters are weights; they come first.
     decay : float, ndarray of shape (n_members, 1) or None
-        ``W -= decay * W`` before the step, whatever the gradient.
+        ``W -= min(decay, 1) * W`` before the step, whatever the gradient. So a decay above 1
+        sets the weights to 0 and never turns their sign.
     """
 
     strength: Any = None
@@ -44,6 +45,10 @@ def cast(number, dtype):
     return number.astype(dtype) if isinstance(number, np.ndarray) else number
 
 
+def _not_negative(number):
+    return np.maximum(number, 0) if isinstance(number, np.ndarray) else max(number, 0.0)
+
+
 def blocks(
     parameters: np.ndarray,
     gradient: np.ndarray,
@@ -60,7 +65,7 @@ def blocks(
     size, length, dtype = parameters.shape[-1], scratch.shape[-1], parameters.dtype
     strength, n_weights, decay = penalty
     strength = cast(strength, dtype)
-    kept = None if decay is None else cast(1 - decay, dtype)
+    kept = None if decay is None else cast(_not_negative(1 - decay), dtype)
     for start in range(0, size, length):
         if length < size:
             vectors = tuple(x[..., start : start + length] for x in whole)

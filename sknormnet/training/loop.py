@@ -36,10 +36,12 @@ class Run:
     patience : Patience
     samples : int
         Number of training samples seen.
+    steps : int
+        Number of minibatches that these were seen in.
     stalls : int
         How often training has stalled and gone on at a lower rate.
     watched : object
-        What kind of scores `patience` is with, which cannot be compared with others.
+        The kind of scores that `patience` has seen; other kinds cannot be compared with it.
     """
 
     network: Any
@@ -52,21 +54,30 @@ class Run:
     samples: int = 0
     stalls: int = 0
     watched: Any = None
+    steps: int = 0
 
-    def watch(self, scores: Any) -> None:
-        """Lose all patience so far if it was with scores of another kind."""
-        if scores != self.watched:
+    @property
+    def has_begun(self) -> bool:
+        """Whether the network knows of any rows: by training or in batch norm's statistics."""
+        return self.samples > 0 or self.network.momentum_weight > 0
+
+    def watch(self, scores: Any, *, anew: bool) -> None:
+        """Start with new patience, if `anew` or if the last scores were of another kind."""
+        if anew or scores != self.watched:
             self.patience, self.watched = Patience(), scores
 
     def use(self, optimizer: Optimizer, *, anew: bool) -> None:
-        """Start with this optimiser, if `anew` or if the last one was of another kind.
+        """Train with this optimizer from now on.
 
-        Else the last one goes on, with the settings that its state was made with.
+        Its state is new if `anew` or if the last optimizer was of another kind. Otherwise the
+        last one's state goes on under the new settings.
         """
         if anew or type(optimizer) is not type(self.optimizer):
-            self.optimizer = optimizer
             self.state = optimizer.start(self.network.parameters)
             self.stalls = 0
+        elif optimizer != self.optimizer:
+            self.state = optimizer.adopt(self.state, self.optimizer)
+        self.optimizer = optimizer
 
 
 def objective(
@@ -168,7 +179,7 @@ def epochs(
     if max_grad_norm is not None:
         limited = list(zip(np.atleast_2d(gradient), np.ravel(max_grad_norm), strict=True))
     while True:
-        losses, n_samples = 0.0, 0
+        losses, n_samples, n_steps = 0.0, 0, 0
         for batch in batches():
             n_rows = batch.share.shape[-1]
             losses += evaluate(batch, run.dropout) * n_rows
@@ -177,8 +188,10 @@ def epochs(
             penalty = Penalty(None if alpha is None else alpha / batch.total, n_weights)
             update(parameters, gradient, run.state, rate(seen + n_samples), scratch, penalty)
             n_samples += n_rows
+            n_steps += 1
         seen += n_samples
         run.samples += n_samples
+        run.steps += n_steps
         yield losses / n_samples
 
 

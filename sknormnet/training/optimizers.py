@@ -18,7 +18,8 @@ class Optimizer(ABC):
     """Settings of an optimiser, under the names of the estimators' parameters.
 
     To write one, derive a frozen dataclass from this class or from an optimiser of this module.
-    It keeps no state of its own: `start` makes it, `update` changes it.
+    It keeps no state of its own: `start` makes it, `update` changes it. Write `adopt` as well if
+    the meaning of the state depends on a setting.
 
     Attributes
     ----------
@@ -36,6 +37,23 @@ class Optimizer(ABC):
     @abstractmethod
     def start(self, parameters: np.ndarray) -> State:
         """State before the first step: a dict, of which copies and pickles are made."""
+
+    def adopt(self, state: State, before: Any) -> State:
+        """Return the state to go on with, where `partial_fit` finds other settings than before.
+
+        Parameters
+        ----------
+        state : dict
+            The state that `before` left; it may be changed in place.
+        before : Optimizer
+            The same class with the settings so far.
+
+        Returns
+        -------
+        state : dict
+            By default, the same state.
+        """
+        return state
 
     @abstractmethod
     def update(
@@ -118,6 +136,17 @@ class Adam(Optimizer):
     def start(self, parameters):
         return {"m": _zeros_like(parameters), "v": _zeros_like(parameters), "t": 0}
 
+    def adopt(self, state, before):
+        # The bias-corrected averages, (1 - beta) / (1 - beta**t) times the state, go on as
+        # they are; with other betas, another state stands for them.
+        for name, old, new in (
+            ("m", before.beta_1, self.beta_1),
+            ("v", before.beta_2, self.beta_2),
+        ):
+            if new != old and state["t"]:
+                state[name] *= _correction(old, state["t"]) / _correction(new, state["t"])
+        return state
+
     def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
         # The state is m / (1 - beta_1) and v / (1 - beta_2), which saves two passes of
         # eleven; the factors are made up for in the rate and in epsilon.
@@ -144,6 +173,8 @@ class Adam(Optimizer):
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay: ``W -= rate * weight_decay * W`` before each step.
+
+    Where ``rate * weight_decay`` is above 1, it counts as 1, and the step starts from W = 0.
 
     Unlike the gradient of an L2 penalty, the decay is not divided by the root of v, so that
     all weights shrink alike, however large their gradients are.
@@ -216,6 +247,11 @@ class RMSprop(Optimizer):
             np.multiply(step, 1 - self.beta_2, out=step)
             np.add(v, step, out=v)
             _descend(p, g, v, self.epsilon, rate, step)
+
+
+def _correction(beta: float, t: int) -> float:
+    """What makes ``sum(beta**age * x)`` of t values the mean with these weights."""
+    return (1 - beta) / (1 - beta**t)
 
 
 def _descend(p, direction, v, epsilon, rate, scratch) -> None:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 RISE = 0.3  # share of training for which 'onecycle' rises
 WARM_UP = 0.1  # the same for 'warmup'
+STREAM_STEPS, STREAM_FLOOR = 10, 0.1  # of stream_factor
 
 
 class Schedule(ABC):
@@ -19,9 +20,9 @@ class Schedule(ABC):
     Attributes
     ----------
     planned : bool
-        Whether the rate follows a plan for the whole of training, which ends with its last
-        epoch and not when the loss stalls. Where there is no last epoch, as in
-        partial_fit, such a plan cannot be followed.
+        Whether the schedule is made for a given number of epochs, which are then all run, even
+        if the loss or the validation score stalls. In partial_fit, which has no last epoch,
+        `stream_factor` takes its place.
     """
 
     planned: ClassVar[bool] = False
@@ -125,7 +126,21 @@ class Custom(Schedule):
     of_progress: Callable[[float], float]
 
     def factor(self, progress, samples, stalls):
-        return float(self.of_progress(progress))
+        return self.of_progress(progress)
+
+
+def stream_factor(steps: float) -> float:
+    """What `learning_rate_init` is multiplied by in `partial_fit`, for a planned schedule.
+
+    It is ``1 / sqrt(1 + steps / 10)``, so that training settles however long a stream is, but
+    at least 0.1, so that a network goes on to follow a world that changes.
+
+    Parameters
+    ----------
+    steps : float
+        Number of training steps so far, in all calls.
+    """
+    return max(STREAM_FLOOR, (1 + steps / STREAM_STEPS) ** -0.5)
 
 
 SCHEDULES: dict[str, type[Schedule]] = {

@@ -38,13 +38,14 @@ class Stack(Run):
             optimizer=_stacked_optimizer([run.optimizer for run in members]),
             state=_stacked_state([run.state for run in members]),
             samples=first.samples,
+            steps=first.steps,
             members=list(members),
         )
 
     def hand_down(self) -> None:
         """Tell the members what is the same for all and no array."""
         for run in self.members:
-            run.samples = self.samples
+            run.samples, run.steps = self.samples, self.steps
             run.network.momentum_weight = self.network.momentum_weight
             for name, value in self.state.items():
                 if not isinstance(value, np.ndarray):

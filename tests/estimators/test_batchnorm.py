@@ -1,13 +1,15 @@
 """Batch norm in the estimators: its statistics, worked out again by hand, and prediction."""
 
 import copy
-import warnings
+import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import plain_classifier, plain_regressor
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import scale
 
@@ -115,8 +117,11 @@ def training_rows(X, y, **settings):
     """Which rows early stopping trains on, found out by an activation that looks on."""
     seen = []
 
+    n_units = settings["hidden_layer_sizes"][0]
+
     def function(z, out):
-        seen.append(z.copy())
+        if z.shape[1] == n_units:  # else it is only tried on a few numbers
+            seen.append(z.copy())
         return np.tanh(z, out=out)
 
     def derivative(z, y, out):
@@ -125,7 +130,7 @@ def training_rows(X, y, **settings):
     settings |= {"activation": Activation("seen", function, derivative), "init": start}
     settings |= {"batchnorm": "after", "shuffle": False, "batch_size": "auto", "max_iter": 1}
     plain_regressor(**settings).fit(X, y)
-    z = X @ start(X.shape[1], settings["hidden_layer_sizes"][0])
+    z = X @ start(X.shape[1], n_units)
     return np.isclose(z[:, None], seen[0]).all(axis=-1).any(axis=1)
 
 
@@ -250,7 +255,10 @@ def test_attributes():
     model = plain_regressor(**SETTINGS).fit(X, Y)
     for name in ("gammas_", "betas_", "running_means_", "running_vars_"):
         assert [array.shape for array in getattr(model, name)] == [(8,), (5,)]
-        assert not any(array.flags.writeable for array in getattr(model, name))
+        for array in getattr(model, name):
+            assert not array.flags.writeable
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                array.flags.writeable = True
         assert getattr(plain_regressor(batchnorm=False, **SETTINGS).fit(X, Y), name) == []
         assert not hasattr(NormNetRegressor(), name)
     # Both are learned.
@@ -314,10 +322,12 @@ def test_early_stopping_with_warm_start_keeps_the_best_of_both(batchnorm):
     settings = SETTINGS | {"batchnorm": batchnorm, "early_stopping": True, "warm_start": True}
     settings |= {"max_iter": 40, "learning_rate_init": 0.01, "validation_fraction": 0.3}
     model = plain_regressor(**settings).fit(X, Y)
-    coefs, best = [W.copy() for W in model.coefs_], model.best_validation_score_
+    coefs = [W.copy() for W in model.coefs_]
+    held_out = ~training_rows(X, Y, **settings)
+    best = model.score(X[held_out], Y[held_out])
     model.set_params(learning_rate_init=10.0, max_iter=2).fit(X, Y)
     assert max(model.validation_scores_[-2:]) < best
-    assert model.best_validation_score_ == best
+    assert model.best_validation_score_ == pytest.approx(best, abs=1e-12)
     for now, then in zip(model.coefs_, coefs, strict=True):
         assert_array_equal(now, then)
 
@@ -333,8 +343,7 @@ def test_one_training_row(solver, batchnorm):
     assert np.isfinite(model.predict(X)).all()
     assert np.isfinite(model.loss_curve_).all()
     if solver != "lbfgs":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # one row may be told to be too few
+        with pytest.warns(UserWarning, match="Nothing was learned") if batchnorm else nullcontext():
             model.partial_fit(X[:1], Y[:1])
         assert np.isfinite(model.predict(X)).all()
 
@@ -367,16 +376,95 @@ def test_batches_of_one_row_are_batches_of_two(batchnorm):
     assert_array_equal(model.predict(X), two.predict(X))
 
 
-@pytest.mark.parametrize("batchnorm", PLACES)
-def test_a_stream_of_single_rows_is_not_learned_from_in_silence(batchnorm):
-    # The same in partial_fit, which may be given row after row. Either it learns or it warns.
-    model = plain_regressor(batchnorm=batchnorm, hidden_layer_sizes=(8, 5), random_state=0)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for _ in range(5):
-            for i in range(len(X)):
-                model.partial_fit(X[i : i + 1], Y[i : i + 1])
-    assert caught or model.score(X, Y) > 0
+TWICE, MASKED = np.repeat(X[:1], 4, axis=0), np.array([1e-9, 1.0, 0.0])
+EQUAL_ROWS = {
+    "a single row": (X[:1], Y[:1]),
+    "equal rows": (TWICE, Y[:4]),
+    "equal rows, float32": (TWICE.astype(np.float32), Y[:4]),
+    "equal sparse rows": (sparse.csr_matrix(TWICE), Y[:4]),
+    "a single sparse row": (sparse.csr_array(X[:1]), Y[:1]),
+    "weights of a single row": (X[:3], Y[:3], MASKED),
+    "weights of equal rows": (np.r_[TWICE, X[5:7]], Y[:6], [2, 1, 1, 1, 0, 1e-8]),
+}
+
+
+def everything(model):
+    """A fitted model to the last bit, generators and the solver's state included."""
+    return pickle.dumps(vars(model))
+
+
+@pytest.mark.parametrize("data", EQUAL_ROWS.values(), ids=EQUAL_ROWS)
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_partial_fit_of_equal_rows_changes_nothing(method, n_members, data):
+    settings = SETTINGS | {"keep_prob": 0.8, "n_members": n_members, "solver": "adamw"}
+    model = getattr(plain_regressor(**settings), method)(X, Y)
+    before = everything(model)
+    with pytest.warns(UserWarning, match="Nothing was learned from X") as caught:
+        model.partial_fit(*data)
+    assert everything(model) == before
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+def test_partial_fit_of_single_rows_trains_without_batch_norm():
+    for settings in ({"batchnorm": False}, {"hidden_layer_sizes": ()}):
+        model = plain_regressor(**SETTINGS | settings | {"batch_size": "auto"}).fit(X, Y)
+        before = model.predict(X)
+        model.partial_fit(X[:1], Y[:1])
+        assert (model.predict(X) != before).all()
+        assert len(model.loss_curve_) == 11
+
+
+def test_partial_fit_of_nearly_equal_rows_trains():
+    # One row of many differs: there is something to normalize.
+    rows = np.r_[np.repeat(X[:1], 30, axis=0), X[1:2], np.repeat(X[:1], 30, axis=0)]
+    for container in (np.asarray, sparse.csr_array):
+        model = plain_regressor(**SETTINGS).fit(X, Y)
+        assert len(model.partial_fit(container(rows), Y[:61]).loss_curve_) == 11
+
+
+@pytest.mark.parametrize("data", EQUAL_ROWS.values(), ids=EQUAL_ROWS)
+@pytest.mark.parametrize("make", [plain_regressor, plain_classifier])
+def test_a_first_partial_fit_of_equal_rows_initializes_only(make, data):
+    model = (
+        make(**SETTINGS, standardize_target=True) if make is plain_regressor else make(**SETTINGS)
+    )
+    rows, y, *weight = data
+    y = 1e6 + y if make is plain_regressor else np.zeros(len(y))
+    classes = {"classes": [0, 1, 2]} if make is plain_classifier else {}
+    with pytest.warns(UserWarning, match="Nothing was learned from X"):
+        model.partial_fit(rows, y, *weight, **classes)
+    assert (model.t_, model.n_iter_, model.best_epoch_) == (0, 0, 0)
+    assert model.loss_curve_ == []
+    for mean, var in zip(model.running_means_, model.running_vars_, strict=True):
+        assert not mean.any()
+        assert_array_equal(var, 1)
+    predicted = model.predict(X) if make is plain_regressor else model.predict_proba(X)
+    assert np.isfinite(predicted).all()
+    if make is plain_regressor:
+        assert np.abs(predicted - y[0]).max() < 100
+    # What comes next is a first call, which takes the target's scale from rows that differ.
+    y = 1e6 + 1e3 * Y if make is plain_regressor else np.arange(101) % 3
+    model.partial_fit(X, y)
+    first = clone(model).partial_fit(X, y, **classes)
+    assert_array_equal(model.predict(X), first.predict(X))
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_batches_of_equal_rows_leave_the_running_statistics_alone(container, n_members):
+    # As in sorted streams, whose batches may hold one row many times.
+    settings = SETTINGS | {"shuffle": False, "solver": "sgd", "n_members": n_members}
+    model = plain_regressor(**settings).fit(X, Y)
+    means, variances = model.running_means_, model.running_vars_
+    rows = container(np.repeat(X[:2], 20, axis=0))  # two batches of 20 equal rows
+    model.partial_fit(rows, np.repeat(Y[:2], 20))
+    for before, now in zip(
+        [*means, *variances], [*model.running_means_, *model.running_vars_], strict=True
+    ):
+        assert_array_equal(now, before)
+    assert len(model.loss_curve_) == 11
 
 
 @pytest.mark.parametrize("batch_size", [1, 20, 100])

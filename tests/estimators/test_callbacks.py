@@ -122,6 +122,42 @@ def test_in_a_search_over_a_pipeline(kind, n_jobs, capsys):
     assert "GridSearchCV" in capsys.readouterr().out
 
 
+class Propagated(Witness):
+    """A witness that a search hands on to its estimator."""
+
+    max_propagation_depth = None
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+        self.told.append(f"{context.task_name} {context.task_id} ends")
+
+
+def test_a_packed_search_tells_propagated_callbacks_of_each_fit():
+    told = []
+    for kind in (GridSearchCV, PackedGridSearchCV):
+        witness = Propagated()
+        search = kind(NormNetClassifier(**SMALL), {"alpha": [0.0, 1.0]}, cv=2, refit=False)
+        search.set_callbacks(witness).fit(X, Y)
+        told.append(sorted(x for x in witness.told if not x.startswith("epoch")))
+    assert told[0] == told[1]
+    assert {f"fit {task} ends" for task in range(4)} <= set(told[1])
+
+
+def test_a_progress_bar_over_a_packed_search_moves_with_each_fit(monkeypatch):
+    pytest.importorskip("rich")
+    bars = []
+    send = callback.ProgressBar.on_fit_task_end
+
+    def end(self, estimator, context):
+        bars.append(context.task_name)
+        send(self, estimator, context)
+
+    monkeypatch.setattr(callback.ProgressBar, "on_fit_task_end", end)
+    search = PackedGridSearchCV(NormNetClassifier(**SMALL), {"alpha": [0.0, 1.0]}, cv=2)
+    search.set_callbacks(callback.ProgressBar(max_propagation_depth=1)).fit(scale(X), Y)
+    before = bars[: bars.index("search")]
+    assert before == ["fit"] * 4
+
+
 def test_packed_networks_without_callbacks_of_their_own_are_still_packed(monkeypatch):
     from sknormnet.estimators import search as packed
 

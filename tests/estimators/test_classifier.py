@@ -154,6 +154,14 @@ def test_partial_fit_with_labels():
     model.partial_fit(X[:2], np.eye(3, dtype=int)[:2]).partial_fit(X[:2], np.zeros((2, 3), int))
 
 
+@pytest.mark.parametrize("classes", [[0, 1], [0, 1, 2, 3], ["a"]])
+def test_partial_fit_needs_a_class_for_each_label(classes):
+    model = NormNetClassifier(**SETTINGS)
+    with pytest.raises(ValueError, match=rf"each of the labels in `classes`, {len(classes)}\."):
+        model.partial_fit(X, LABELS, classes=classes)
+    assert not hasattr(model, "classes_")
+
+
 def test_score_is_weighted():
     model = fitted(Y, max_iter=3)
     right = model.predict(X) == Y

@@ -124,7 +124,8 @@ def test_far_out_probabilities_do_not_underflow():
 
 
 def test_each_member_keeps_its_own_best_epoch():
-    settings = {"early_stopping": True, "n_iter_no_change": 2, "max_iter": 40}
+    settings = {"early_stopping": True, "n_iter_no_change": 2, "max_iter": 60}
+    settings["learning_rate"] = "constant"  # so that members stop
     model = ensemble(CLASSIFIER, 4, scoring="loss", **settings).fit(X, Y)
     bests = [run.patience.best for run in model._runs]
     assert model.best_validation_score_ == pytest.approx(np.mean(bests))
@@ -134,6 +135,28 @@ def test_each_member_keeps_its_own_best_epoch():
     assert model.t_ == longest == model.n_iter_ * n_training
     assert len(model.loss_curve_) == len(model.validation_scores_) == model.n_iter_
     assert {len(column) for column in model.history_.values()} == {model.n_iter_}
+    n_epochs = [run.samples // n_training for run in model._runs]
+    assert model.best_epoch_.dtype.kind == "i"
+    assert model.best_epoch_.shape == (4,)
+    assert (model.best_epoch_ >= 1).all()
+    assert (model.best_epoch_ <= n_epochs).all()
+
+
+def test_best_epochs_without_validation_are_the_last_ones():
+    model = ensemble(CLASSIFIER).fit(X, Y)
+    assert model.best_epoch_.tolist() == [6, 6, 6]
+    assert model.partial_fit(X, Y).best_epoch_.tolist() == [7, 7, 7]
+
+
+def test_each_member_has_to_beat_its_own_start():
+    # So large a rate spoils every member: each goes back to where it was, and says so.
+    settings = {"scoring": "loss", "warm_start": True, "batchnorm": False}
+    model = ensemble(CLASSIFIER, **settings).fit(X[::2], Y[::2], X_val=X[1::2], y_val=Y[1::2])
+    before, best = model.predict_proba(X), model.best_epoch_
+    model.set_params(learning_rate_init=10.0, solver="sgd", max_iter=2)
+    model.fit(X[::2], Y[::2], X_val=X[1::2], y_val=Y[1::2])
+    assert_array_equal(model.predict_proba(X), before)
+    assert_array_equal(model.best_epoch_, best)
 
 
 def test_a_single_pickle_goes_on_as_the_ensemble_would():
@@ -171,7 +194,7 @@ def test_threads_change_nothing(monkeypatch):
     found = []
     for n_threads, cache in ((1, 2**30), (1, 1), (3, 2**30), (2, 1)):
         monkeypatch.setattr(_stacks, "CACHE", cache)
-        monkeypatch.setattr(_stacks, "_blas_threads", lambda n=n_threads: n)
+        monkeypatch.setattr(_stacks, "blas_threads", lambda n=n_threads: n)
         found.append(clone(model).fit(X, Y).predict_proba(X))
     for other in found[1:]:
         assert_allclose(other, found[0], 1e-9, 1e-12)

@@ -63,8 +63,6 @@ def assert_same_outcome(ours, mlp, call, **params):
         {"alpha": -1},
         {"learning_rate_init": 0},
         {"power_t": -1},
-        {"max_iter": 0},
-        {"max_iter": 1.5},
         {"shuffle": "yes"},
         {"random_state": "one"},
         {"tol": -1},
@@ -200,6 +198,8 @@ NON_FINITE = (
     " contain large values and need to be preprocessed."
 )
 
+DIVERGED = "The network's predictions for its training rows are not finite: training has diverged"
+
 
 @overflows
 @quiet
@@ -209,7 +209,7 @@ def test_divergence(method, batchnorm):
     rate = 1e6 if method == "fit" else 1e300
     settings = {"solver": "sgd", "max_iter": 50, "batchnorm": batchnorm}
     model = plain_regressor(learning_rate_init=rate, **settings)
-    with pytest.raises(ValueError, match=f"^{re.escape(NON_FINITE)}$"):  # noqa: PT012
+    with pytest.raises(ValueError, match=f"^({re.escape(NON_FINITE)}|{DIVERGED})"):  # noqa: PT012
         getattr(model, method)(X, Y)
         model.partial_fit(X, Y)
     # As MLPRegressor
@@ -231,7 +231,7 @@ def test_inputs_whose_squares_overflow(factor, dtype, batchnorm, solver):
     try:
         model.fit(large, Y)
     except ValueError as error:
-        assert str(error) == NON_FINITE  # noqa: PT017 - it need not be raised
+        assert re.match(f"{NON_FINITE}|{DIVERGED}", str(error))  # noqa: PT017 - may not be raised
     else:
         assert np.isfinite(model.predict(large)).all()
         assert np.isfinite(model.running_vars_).all()
@@ -250,7 +250,8 @@ def test_a_loss_that_overflows(batchnorm, solver):
             model.fit(X, 1e200 * (Y + 1.0))
         except ValueError as error:
             told.append(str(error))
-    assert told == [NON_FINITE] or ConvergenceWarning in [w.category for w in caught]
+    refused = [text for text in told if text == NON_FINITE or text.startswith(DIVERGED)]
+    assert refused or ConvergenceWarning in [w.category for w in caught]
 
 
 @pytest.mark.parametrize("kind", [NormNetClassifier, NormNetRegressor])
@@ -285,14 +286,17 @@ def test_predict_with_other_features():
         ({"early_stopping": 5}, "must be .*a str among {'auto'}.* Got 5 instead"),
         (
             {"scoring": "precise"},
-            "must be a str among .* a callable or None. Got 'precise'",
+            r"must be 'loss', a name of sklearn.metrics.get_scorer_names\(\), a callable or None."
+            " Got 'precise' instead",
         ),
+        ({"max_iter": 0}, r"must be a str among {'auto'} or an int in the range \[1, inf\). Got 0"),
+        ({"max_iter": 1.5}, r"must be .* an int in the range \[1, inf\). Got 1.5 instead"),
         ({"weight_decay": -1}, r"must be a float in the range \[0.0, inf\). Got -1"),
         ({"max_grad_norm": 0}, r"must be None or a float in the range \(0.0, inf\). Got 0"),
         ({"activation": "sigmoid"}, "must be a str among .* an instance of .* or an array-like"),
         ({"activation": np.tanh}, "must be a str among .*Got <ufunc 'tanh'> instead"),
         ({"activation": None}, "must be a str among .*Got None instead"),
-        ({"batchnorm": "middle"}, "a str among {'(before|after)', '(before|after)'}. Got 'middle'"),
+        ({"batchnorm": "middle"}, "a str among {'after', 'before'}. Got 'middle'"),
         ({"batchnorm": None}, "Got None instead"),
         ({"batchnorm_momentum": 1.0}, r"must be a float in the range \[0.0, 1.0\). Got 1.0"),
         ({"batchnorm_epsilon": 0}, r"must be a float in the range \(0.0, inf\). Got 0"),
@@ -423,7 +427,7 @@ def test_targets_outside_the_range_of_the_loss(loss):
 
 @pytest.mark.parametrize("y", [np.array(["a"] * 50), np.array(["b"] * 50, object)])
 def test_regression_targets_that_are_no_numbers(y):
-    with pytest.raises((TypeError, ValueError), match=r"could not convert|Cannot cast|ufunc"):
+    with pytest.raises(ValueError, match=r"could not convert|y must hold numbers"):
         NormNetRegressor().fit(X, y)
 
 
@@ -497,11 +501,11 @@ def test_a_class_of_one_row_is_no_hindrance_to_early_stopping():
 @pytest.mark.parametrize("validation_fraction", [0.0, 0.1])
 @pytest.mark.parametrize("n_rows", [1, 2, 5])
 def test_rows_too_few_to_split(n_rows, validation_fraction, kind):
-    # MLPClassifier's words since scikit-learn 1.7, where it does not leave it to
-    # train_test_split to tell of parameters that the user does not know.
+    n_held = int(validation_fraction > 0)
     message = (
-        "The validation set is too small. Increase 'validation_fraction' or the size of your"
-        " dataset."
+        f"The validation set is too small: validation_fraction={validation_fraction} of {n_rows}"
+        f" rows is {n_held}, and early stopping needs at least 2. Increase 'validation_fraction'"
+        " or the size of your dataset, or set early_stopping=False."
     )
     model = kind(early_stopping=True, validation_fraction=validation_fraction)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

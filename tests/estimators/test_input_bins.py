@@ -102,11 +102,13 @@ def test_weights_weigh_the_quantiles():
     assert_allclose(model.coefs_[0], plain.coefs_[0], rtol=1e-9, atol=1e-11)
 
 
-def test_rows_of_negative_weight_have_no_part_in_the_quantiles():
-    weight = np.where(np.arange(len(Y)) % 5, 1.0, -0.1)
-    model = NormNetRegressor(**SMALL, input_bins=N_BINS, batchnorm=False).fit(X, Y, weight)
-    knots = model._runs[0].network.constants.reshape(N_BINS + 1, -1)
-    assert_allclose(knots, knots_of(X[weight > 0])[:, inputs_of(X)])
+@pytest.mark.parametrize("weight", [0.1, 7.3, 1 / 3, 0.7])
+@pytest.mark.parametrize("n_rows", [60, 70, 95, 125])
+def test_equal_weights_do_not_move_the_quantiles(n_rows, weight):
+    model = NormNetRegressor(**SMALL, input_bins=6).fit(X[:n_rows], Y[:n_rows])
+    expected = model._runs[0].network.constants
+    model.fit(X[:n_rows], Y[:n_rows], np.full(n_rows, weight))
+    assert_array_equal(model._runs[0].network.constants, expected)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int64])
@@ -144,7 +146,12 @@ def test_training_goes_on_with_the_first_quantiles():
 def test_nothing_to_encode():
     few = np.round(X)[:, :3] % 2
     for data in (few, sparse.csr_array(X)):
-        model = NormNetRegressor(**SMALL, input_bins=N_BINS).fit(data, Y)
+        model = NormNetRegressor(**SMALL, input_bins=N_BINS)
+        if sparse.issparse(data):
+            with pytest.warns(UserWarning, match="input_bins=5 is not used, because X is sparse"):
+                model.fit(data, Y)
+        else:
+            model.fit(data, Y)
         plain = NormNetRegressor(**SMALL).fit(data, Y)
         assert_array_equal(model.predict(data), plain.predict(data))
 

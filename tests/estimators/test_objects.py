@@ -1,7 +1,9 @@
 """A loss, an optimiser and a schedule of one's own, or the package's set by oneself."""
 
 import pickle
+import re
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import scale
 
 import sknormnet
-from sknormnet import Loss, NormNetClassifier, NormNetRegressor, Optimizer, Schedule
+from sknormnet import Activation, Loss, NormNetClassifier, NormNetRegressor, Optimizer, Schedule
 from sknormnet.nn.losses import BinaryLogLoss, Huber, IdentityLoss, MulticlassLogLoss
 from sknormnet.training.blocks import blocks
 from sknormnet.training.optimizers import NO_PENALTY, SGD, Adam, AdamW
@@ -268,3 +270,172 @@ def test_objects_in_the_wrong_place(kind, params, message):
         kind(**params).fit(X, Y)
     if name == "solver":
         assert not hasattr(kind(**params), "partial_fit")
+
+
+# ------------------------------------------------ objects that do not do what they must
+
+
+def not_in_place(z, out):
+    return np.tanh(z)
+
+
+def logarithm(z, out):
+    with np.errstate(all="ignore"):
+        return np.log(z, out=out)
+
+
+def of_another_shape(z, out):
+    return np.add(z, np.ones((7, 2)), out=out)
+
+
+def twice_what_is_left(z, out):
+    np.tanh(z, out=out)
+    out += z  # z is gone where out is z itself
+    return out
+
+
+def tanh_without_a_result(z, out):
+    np.tanh(z, out=out)
+
+
+def tanh_slope(z, y, out):
+    np.multiply(y, y, out=out)
+    np.subtract(1, out, out=out)
+
+
+def slope_not_in_place(z, y, out):
+    return 1 - y * y
+
+
+def slope_that_spoils_y(z, y, out):
+    y *= y
+    return np.subtract(1, y, out=out)
+
+
+@pytest.mark.parametrize(
+    ("function", "derivative", "message"),
+    [
+        (not_in_place, tanh_slope, "function .* must fill `out` .* or does not write to it"),
+        (logarithm, tanh_slope, "function .* must fill `out` with finite numbers, for all z from"),
+        (of_another_shape, tanh_slope, "function .* which raises ValueError"),
+        (twice_what_is_left, tanh_slope, "function .* the same result where `out` is `z` itself"),
+        (np.tanh, slope_not_in_place, "derivative .* must fill `out` .* does not write to it"),
+        (np.tanh, slope_that_spoils_y, "derivative .* change no other array"),
+        (np.tanh, np.tanh, "derivative .* which raises"),
+    ],
+)
+@pytest.mark.parametrize("kind", [NormNetClassifier, NormNetRegressor])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_activation_that_does_not_do_what_it_must(dtype, kind, function, derivative, message):
+    activation = Activation("mine", function, derivative)
+    model = kind(**SMALL, activation=["relu", activation], dtype=dtype)
+    with pytest.raises(ValueError, match=rf"'activation' of {kind.__name__}.*mine") as error:
+        model.set_params(hidden_layer_sizes=(4, 4)).fit(X, Y)
+    assert re.search(message, str(error.value))
+
+
+def test_an_activation_need_not_return_anything():
+    own = Activation("mine", tanh_without_a_result, tanh_slope, init="xavier_uniform")
+    one = NormNetRegressor(**SMALL, activation=own).fit(X_REG, Y_REG)
+    other = NormNetRegressor(**SMALL, activation="tanh").fit(X_REG, Y_REG)
+    assert_array_equal(one.predict(X_REG), other.predict(X_REG))
+    assert_array_equal(one.hidden_activations(X_REG), other.hidden_activations(X_REG))
+
+
+class NoLosses(Expectile):
+    def losses_and_gradient(self, y, raw, weight):
+        super().losses_and_gradient(y, raw, weight)
+
+
+class FlatLosses(Expectile):
+    def losses_and_gradient(self, y, raw, weight):
+        return super().losses_and_gradient(y, raw, weight).ravel()
+
+
+class InfiniteLosses(Expectile):
+    def losses_and_gradient(self, y, raw, weight):
+        return super().losses_and_gradient(y, raw, weight) + np.inf
+
+
+class NoGradient(Expectile):
+    def losses_and_gradient(self, y, raw, weight):
+        return super().losses_and_gradient(y, raw.copy(), weight)
+
+
+class InfiniteGradient(Expectile):
+    def losses_and_gradient(self, y, raw, weight):
+        losses = super().losses_and_gradient(y, raw, weight)
+        raw[0] = np.nan
+        return losses
+
+
+class LossThatRaises(Expectile):
+    def losses_and_gradient(self, y, raw, weight):
+        raise KeyError("mine")
+
+
+class LongBaseline(Expectile):
+    def baseline(self, y, weight, n_outputs):
+        return np.zeros(n_outputs + 1)
+
+
+class InfiniteBaseline(Expectile):
+    def baseline(self, y, weight, n_outputs):
+        return np.full(n_outputs, np.nan)
+
+
+class NoInverseLink(Expectile):
+    def inverse_link(self, raw):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (NoLosses(), "losses_and_gradient .* must return a two-dimensional array .* Got None"),
+        (FlatLosses(), r"losses_and_gradient .* Got shape \(8,\) for 8 rows"),
+        (InfiniteLosses(), "losses_and_gradient .* and finite"),
+        (NoGradient(), "losses_and_gradient .* must leave the gradient in `raw`"),
+        (InfiniteGradient(), "losses_and_gradient .* must leave the gradient in `raw`, finite"),
+        (LossThatRaises(), "losses_and_gradient .* raises KeyError"),
+        (LongBaseline(), r"baseline .* of shape \(1,\). Got one of shape \(2,\)"),
+        (InfiniteBaseline(), "baseline .* and finite"),
+        (NoInverseLink(), "inverse_link .* Got None"),
+    ],
+    ids=lambda x: type(x).__name__ if isinstance(x, Loss) else "",
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_loss_that_does_not_do_what_it_must(dtype, loss, message):
+    with pytest.raises(
+        ValueError, match=rf"'loss' of NormNetRegressor.*{type(loss).__name__}"
+    ) as e:
+        NormNetRegressor(loss, **SMALL, dtype=dtype).fit(X_REG, Y_REG)
+    assert re.search(message, str(e.value))
+
+
+@dataclass(frozen=True)
+class Rate(Schedule):
+    """A factor that goes wrong after half of training."""
+
+    later: object
+
+    def factor(self, progress, samples, stalls):
+        return 1.0 if progress < 0.5 else self.later
+
+
+@pytest.mark.parametrize("later", [np.nan, np.inf, -np.inf, -0.1, None, "fast", 1j], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"n_members": 3}], ids=str)
+def test_a_rate_that_is_no_rate(settings, later):
+    for own in (Rate(later), lambda progress, x=later: x):
+        model = NormNetRegressor(**SMALL | settings, learning_rate=own)
+        with pytest.raises(ValueError, match=r"'learning_rate' parameter of .* finite factors"):
+            model.fit(X_REG, Y_REG)
+        assert not hasattr(model, "loss_")
+
+
+def test_a_rate_may_be_any_number():
+    expected = NormNetRegressor(**SMALL, learning_rate=lambda progress: 0.5).fit(X_REG, Y_REG)
+    for number in (np.float64(0.5), np.float32(0.5), np.float16(0.5), Fraction(1, 2)):
+        model = NormNetRegressor(**SMALL, learning_rate=lambda progress, x=number: x)
+        assert_array_equal(model.fit(X_REG, Y_REG).predict(X_REG), expected.predict(X_REG))
+    NormNetRegressor(**SMALL, learning_rate=lambda progress: 0).fit(X_REG, Y_REG)

@@ -13,11 +13,16 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import scale
 
 from sknormnet import Activation, NormNetClassifier, NormNetRegressor
+from sknormnet.estimators._sklearn import Interval
 from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.losses import MulticlassLogLoss
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # Options are tried next to others that leave them without effect.
+    pytest.mark.filterwarnings("ignore:.* is not used:UserWarning"),
+]
 
 X, Y = load_diabetes(return_X_y=True)
 X, Y = scale(X[:90]), Y[:90] / 50
@@ -296,6 +301,84 @@ def test_numpy_scalars_are_numbers(dtype, solver):
     assert_array_equal(one.predict(X), other.predict(X))
     assert one.loss_curve_ == other.loss_curve_
     assert other.coefs_[0].dtype == dtype
+
+
+INTEGERS = {
+    "hidden_layer_sizes": (100, {}),
+    "batch_size": (50, {}),
+    "max_iter": (7, {}),
+    "input_bins": (6, {}),
+    "n_members": (33, {"max_iter": 1, "hidden_layer_sizes": (2,)}),
+    "n_iter_no_change": (2, {"learning_rate": "constant"}),
+    "max_fun": (5, {"solver": "lbfgs", "keep_prob": 1.0, "max_iter": 50}),
+    "random_state": (3, {}),
+    "verbose": (0, {}),
+}
+FLOATS = {
+    "alpha": (0.1, {}),
+    "weight_decay": (0.3, {}),
+    "learning_rate_init": (0.003, {}),
+    "power_t": (0.3, {"learning_rate": "invscaling", "solver": "sgd"}),
+    "tol": (0.3, {"learning_rate": "constant", "n_iter_no_change": 1}),
+    "momentum": (0.7, {"solver": "sgd"}),
+    "validation_fraction": (0.3, {"early_stopping": True}),
+    "beta_1": (0.7, {}),
+    "beta_2": (0.9, {}),
+    "epsilon": (0.01, {}),
+    "max_grad_norm": (0.3, {}),
+    "batchnorm_momentum": (0.7, {"early_stopping": True}),
+    "batchnorm_epsilon": (0.01, {}),
+    "keep_prob": (0.7, {}),
+    "input_keep_prob": (0.7, {}),
+    "quantile": (0.3, {"loss": "quantile"}),
+    "huber_delta": (0.7, {"loss": "huber"}),
+    "label_smoothing": (0.1, {}),
+}
+KINDS = [(name, kind) for name in INTEGERS for kind in "bhilqBHILQ"]
+KINDS += [(name, kind) for name in FLOATS for kind in "efdg"]
+
+
+def test_every_numeric_parameter_is_listed():
+    numeric = {
+        name
+        for estimator in (NormNetClassifier, NormNetRegressor)
+        for name, allowed in estimator._parameter_constraints.items()
+        if any(isinstance(x, Interval) for x in allowed)
+    }
+    assert numeric - {"random_state", "verbose"} == {*INTEGERS, *FLOATS} - {
+        "random_state",
+        "verbose",
+    }
+
+
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_numpy_numbers_of_any_width_mean_what_they_say(name, kind):
+    value, settings = (INTEGERS | FLOATS)[name]
+    value = np.dtype(kind).type(value)
+    number = int(value) if name in INTEGERS else float(value)
+    estimator = NormNetClassifier if name == "label_smoothing" else NormNetRegressor
+    settings = {"hidden_layer_sizes": (8,), "max_iter": 6, "random_state": 0} | settings
+    y = Y > 140 if name == "label_smoothing" else Y
+    for dtype in ("float32", "float64"):
+        one, other = (
+            estimator(dtype=dtype, **settings | {name: x}).fit(X, y) for x in (number, value)
+        )
+        assert_array_equal(one.coefs_[0], other.coefs_[0])
+        assert one.history_["learning_rate"] == other.history_["learning_rate"]
+        assert one.n_iter_ == other.n_iter_
+
+
+@pytest.mark.parametrize("kind", "bhilqBHILQ")
+def test_numpy_integers_as_a_number_of_samples(kind):
+    model = NormNetRegressor(
+        hidden_layer_sizes=(8,), keep_prob=0.8, max_iter=2, random_state=0
+    ).fit(X, Y)
+    n_samples = np.dtype(kind).type(120)
+    assert_array_equal(
+        model.predict_samples(X, n_samples, random_state=0),
+        model.predict_samples(X, 120, random_state=0),
+    )
 
 
 def test_hidden_layer_sizes_of_one_or_no_layer():

@@ -3,6 +3,7 @@
 import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 
 import joblib
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import scale
 
 from sknormnet import Activation
+from sknormnet.training.optimizers import OPTIMIZERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -44,6 +46,7 @@ INCREMENTAL = [kind for kind in KINDS if kind not in ("lbfgs", "early stopping")
 FITTED = [
     *("coefs_", "intercepts_", "gammas_", "betas_", "running_means_", "running_vars_", "classes_"),
     *("loss_", "best_loss_", "loss_curve_", "validation_scores_", "best_validation_score_"),
+    "best_epoch_",
     *("t_", "n_iter_", "n_layers_", "n_outputs_", "out_activation_"),
     *("n_features_in_", "feature_names_in_"),
 ]
@@ -282,6 +285,71 @@ def test_partial_fit_is_one_epoch_of_fit():
         assert_array_equal(a, b)
 
 
+def test_each_fit_with_warm_start_has_new_patience():
+    # With so large a tol, each call ends as soon as its patience does.
+    settings = {"warm_start": True, "tol": 10.0, "n_iter_no_change": 3, "max_iter": 50}
+    model = plain_classifier(**SETTINGS | settings)
+    assert [model.fit(X, Y).n_iter_ for _ in range(3)] == [5, 5, 5]
+    assert model.best_loss_ == min(model.loss_curve_[-5:])  # of the last call
+
+
+def test_the_record_of_partial_fit_is_bounded(monkeypatch):
+    monkeypatch.setattr("sknormnet.estimators._base.RECORDED", 4)
+    model, whole = plain_classifier(**SETTINGS), []
+    sizes = []
+    for step in range(1, 9):
+        model.partial_fit(X, Y, classes=[0, 1, 2])
+        whole.append(model.loss_)
+        assert model.loss_curve_ == model.history_["loss"] == whole[-4:]
+        assert len(model.history_["learning_rate"]) == min(step, 4) == model.best_epoch_
+        sizes.append(len(pickle.dumps(model)))
+    assert model.t_ == 8 * len(X)
+    assert max(sizes[3:]) - min(sizes[3:]) < 20  # bytes: no more than counters need
+
+
+def test_a_shallow_copy_and_its_original_go_their_own_ways():
+    model = fitted("adam")
+    other = copy.copy(model)
+    before, history = state(model), copy.deepcopy(model.history_)
+    other.partial_fit(X, Y)
+    assert state(model) == before
+    assert model.history_ == history
+    assert len(other.loss_curve_) == len(model.loss_curve_) + 1
+
+
+# In what order two solvers are used, and what is set in between.
+SETTINGS_BETWEEN = [
+    ("adamw", {"weight_decay": 0.0}),
+    ("adamw", {"weight_decay": 30.0}),
+    ("adam", {"epsilon": 0.1}),
+    ("adam", {"beta_1": 0.5}),
+    ("nadam", {"beta_2": 0.5}),
+    ("rmsprop", {"beta_2": 0.5}),
+    ("sgd", {"momentum": 0.5}),
+    ("sgd", {"nesterovs_momentum": False}),
+    ("sgd", {"learning_rate_init": 0.01}),
+]
+
+
+@pytest.mark.parametrize("as_object", [False, True])
+@pytest.mark.parametrize(("solver", "settings"), SETTINGS_BETWEEN)
+def test_new_settings_of_the_solver_act_in_the_next_partial_fit(solver, settings, as_object):
+    start = plain_classifier(**SETTINGS, solver=solver).partial_fit(X, Y, classes=[0, 1, 2])
+    same, other = copy.deepcopy(start), copy.deepcopy(start)
+    if as_object and "learning_rate_init" not in settings:
+        names = {f.name for f in fields(OPTIMIZERS[solver])}
+        kept = {name: x for name, x in start.get_params().items() if name in names}
+        settings = {"solver": OPTIMIZERS[solver](**kept | settings)}
+    other.set_params(**settings)
+    same.partial_fit(X, Y)
+    other.partial_fit(X, Y)
+    assert state(other)["coefs_"] != state(same)["coefs_"]
+    # The state goes on: with one that is new, it would be yet another network.
+    anew = copy.deepcopy(start).set_params(**settings)
+    anew._runs[0].optimizer = None
+    assert state(other)["coefs_"] != state(anew.partial_fit(X, Y))["coefs_"]
+
+
 def test_another_solver_can_go_on():
     model = fitted("sgd", warm_start=True, max_iter=20, batchnorm=False)
     loss = model.loss_
@@ -368,6 +436,35 @@ def test_a_failed_call_changes_nothing(call):
     assert state(model.partial_fit(X, Y)) == state(untouched.partial_fit(X, Y))
 
 
+def failing_scorer(estimator, X, y):
+    raise ZeroDivisionError("no score today")
+
+
+@pytest.mark.parametrize("warm_start", [True, False])
+def test_a_call_that_fails_after_training_changes_nothing(warm_start, monkeypatch):
+    model = fitted("adam", warm_start=warm_start)
+    before, history = state(model), copy.deepcopy(model.history_)
+    keep = type(model)._keep
+
+    def keep_and_fail(self, jobs):  # as a callback may, when the fit ends
+        keep(self, jobs)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(type(model), "_keep", keep_and_fail)
+    with pytest.raises(ZeroDivisionError):
+        model.fit(X, Y)
+    assert state(model) == before
+    assert model.history_ == history
+
+
+def test_a_scorer_that_fails_on_the_starting_network_changes_nothing():
+    model = fitted("early stopping", warm_start=True)
+    before = state(model)
+    with pytest.raises(ZeroDivisionError, match="no score today"):
+        model.set_params(scoring=failing_scorer).fit(X, Y)
+    assert state(model) == before
+
+
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_a_failed_first_call_leaves_the_model_unfitted(method):
     model = plain_classifier(**SETTINGS)
@@ -401,31 +498,3 @@ def test_an_interrupt_before_training_changes_nothing():
     with pytest.raises(KeyboardInterrupt):
         model.set_params(init=Interrupts()).fit(X, Y)
     assert state(model) == before
-
-
-@pytest.mark.parametrize("batchnorm", [True, False])
-@pytest.mark.parametrize("early_stopping", [True, False])
-@pytest.mark.parametrize("at_call", [1, 2, 20])
-def test_an_interrupt_while_training_keeps_what_was_learnt(at_call, early_stopping, batchnorm):
-    # As MLPClassifier does: a warning, and a model that predicts.
-    calls = []
-
-    def interrupted(z, out):
-        calls.append(len(z))
-        if len(calls) == at_call:
-            raise KeyboardInterrupt
-        return np.tanh(z, out=out)
-
-    def derivative(z, y, out):
-        return np.subtract(1, y * y, out=out)
-
-    model = plain_classifier(
-        **SETTINGS | {"activation": Activation("interrupted", interrupted, derivative)},
-        early_stopping=early_stopping,
-        batchnorm=batchnorm,
-    )
-    with pytest.warns(UserWarning, match="Training interrupted by user"):
-        model.fit(X, Y)
-    assert model.n_iter_ == len(model.loss_curve_) < 5
-    assert np.isfinite(model.predict_proba(X)).all()
-    assert_array_equal(model.classes_, [0, 1, 2])

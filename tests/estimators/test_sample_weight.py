@@ -157,12 +157,78 @@ def test_a_batch_of_next_to_no_weight(batchnorm, dtype):
     assert np.isfinite(model.predict(X_REG)).all()
 
 
-@pytest.mark.parametrize("batchnorm", [False, "before", "after"])
-def test_equal_weights_are_no_weights(batchnorm):
-    settings = SETTINGS | {"batchnorm": batchnorm, "batch_size": 7, "alpha": 0}
-    none = plain_classifier(**settings).fit(X, Y)
-    for weight in (np.ones(40), np.full(40, 0.3), 3.0):
-        assert_same(none, plain_classifier(**settings).fit(X, Y, weight), X, atol=1e-9)
+EQUAL = [1.0, 7.3, 1 / 3, 1 / 40, 0.7, 1e-200]
+OPTIONS = {
+    "default": {},
+    "batch norm before": {"batchnorm": "before"},
+    "no batch norm": {"batchnorm": False},
+    "bins": {"input_bins": 6},
+    "ensemble": {"n_members": 3, "input_bins": 6},
+    "early stopping": {"early_stopping": True},
+    "loss on held-out rows": {"early_stopping": True, "scoring": "loss"},
+    "lbfgs": {"solver": "lbfgs", "keep_prob": 1.0},
+    "float32": {"dtype": "float32"},
+}
+LOSSES = [
+    *({"loss": x} for x in ("squared_error", "absolute_error", "huber", "poisson", "gamma")),
+    {"loss": "quantile", "quantile": 0.1},
+    {"loss": "quantile", "quantile": [0.1, 0.5, 0.9]},
+]
+
+
+def without_alpha(kind, **settings):
+    return kind(**SETTINGS | {"alpha": 0, "batch_size": 7} | settings)
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=list(OPTIONS))
+@pytest.mark.parametrize("loss", [None, *LOSSES], ids=str)
+def test_equal_weights_are_no_weights_to_the_last_bit(loss, options):
+    kind = NormNetClassifier if loss is None else NormNetRegressor
+    x, y = (X, Y) if loss is None else (X_REG, Y_REG)
+    predict = "predict_proba" if loss is None else "predict"
+    model = without_alpha(kind, **(loss or {}), **options)
+    expected = getattr(model.fit(x, y), predict)(x)
+    for weight in EQUAL:
+        assert_array_equal(getattr(model.fit(x, y, np.full(40, weight)), predict)(x), expected)
+
+
+def test_equal_class_weights_are_none():
+    y = np.arange(40) % 2
+    expected = without_alpha(NormNetClassifier).fit(X, y).predict_proba(X)
+    for class_weight in ("balanced", {0: 7.3, 1: 7.3}):
+        model = without_alpha(NormNetClassifier, class_weight=class_weight)
+        assert_array_equal(model.fit(X, y).predict_proba(X), expected)
+        assert_array_equal(model.fit(X, y, np.full(40, 0.1)).predict_proba(X), expected)
+
+
+def test_equal_weights_are_no_weights_on_held_out_rows_and_in_partial_fit():
+    held_out = {"X_val": X[30:], "y_val": Y[30:]}
+    one, other = (without_alpha(NormNetClassifier) for _ in range(2))
+    one.fit(X[:30], Y[:30], **held_out)
+    other.fit(X[:30], Y[:30], np.full(30, 0.3), sample_weight_val=np.full(10, 7.3), **held_out)
+    assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+    one.partial_fit(X, Y), other.partial_fit(X, Y, np.full(40, 0.1))
+    assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+def test_the_unit_of_uneven_weights_does_not_matter_without_alpha(loss):
+    # A number of epochs that does not blow up rounding
+    model = without_alpha(NormNetRegressor, input_bins=6, **loss | {"max_iter": 3})
+    expected = model.fit(X_REG, Y_REG, COUNTS).predict(X_REG)
+    other = model.fit(X_REG, Y_REG, 7.3 * COUNTS).predict(X_REG)
+    assert_allclose(other, expected, rtol=0, atol=1e-12)
+
+
+def test_a_scorer_gets_equal_weights_too_as_they_were_given():
+    seen = []
+
+    def scorer(estimator, X, y, sample_weight):
+        seen.append(sample_weight)
+        return estimator.score(X, y)
+
+    plain_classifier(early_stopping=True, scoring=scorer, **SETTINGS).fit(X, Y, np.full(40, 7.3))
+    assert_array_equal(seen[0], np.full(len(seen[0]), 7.3))
 
 
 # A learning rate too small for any weight to change shows the loss of the starting weights.
@@ -242,33 +308,44 @@ def test_weights_all_zero(kind, method):
         getattr(kind(**SETTINGS), method)(X, Y, np.zeros(40), **classes)
 
 
+@pytest.mark.parametrize("kind", [NormNetClassifier, NormNetRegressor])
 @pytest.mark.parametrize("batchnorm", [False, True])
-def test_weights_of_negative_sum(batchnorm):
-    with pytest.raises(ValueError, match=r"sum of sample_weight must be positive.* Got -38\.0"):
-        plain_classifier(batchnorm=batchnorm).fit(X, Y, np.r_[1, np.full(39, -1)])
+@pytest.mark.parametrize("weight", [np.r_[-0.1, np.ones(39)], np.r_[1, np.full(39, -1)]])
+def test_negative_weights_are_refused(weight, batchnorm, kind):
+    with pytest.raises(ValueError, match=r"sample_weight must be >= 0\. Got -\d\.\d instead"):
+        kind(batchnorm=batchnorm, **SETTINGS).fit(X, Y, weight)
 
 
-@pytest.mark.parametrize("batchnorm", [True, "before", "after"])
-def test_negative_weights_with_batch_norm(batchnorm):
-    with pytest.raises(ValueError, match="Negative values in sample_weight are allowed with bat"):
-        plain_classifier(batchnorm=batchnorm).fit(X, Y, np.r_[-1, np.ones(39)])
+@pytest.mark.parametrize("value", [-1, np.inf, np.nan, "2", None])
+def test_class_weights_that_are_no_weights_are_refused(value):
+    message = "'class_weight' of NormNetClassifier must be a finite number >= 0. Got .* class 1 "
+    with pytest.raises(ValueError, match=message):
+        NormNetClassifier(class_weight={0: 1.0, 1: value}, **SETTINGS).fit(X, Y)
 
 
-@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-def test_a_negative_weight_takes_away(solver):
-    settings = SETTINGS | {"batchnorm": False, "solver": solver, "shuffle": False}
-    weight = np.r_[2, np.ones(39), -1]
-    taken = plain_regressor(batch_size=41, **settings)
-    taken.fit(np.r_[X_REG, X_REG[:1]], np.r_[Y_REG, Y_REG[:1]], weight)
-    plain = plain_regressor(batch_size=40, **settings).fit(X_REG, Y_REG)
-    assert_same(taken, plain, X_REG, atol=1e-9)
+@pytest.mark.parametrize("weight", [1e307, 1e-300, 5e-324])
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1e300, 1: 1e300, 2: 1e300}])
+def test_weights_near_the_limits_of_float64(weight, class_weight):
+    settings = SETTINGS | {"alpha": 0.0, "batch_size": 7}
+    plain = NormNetClassifier(**settings)
+    if class_weight == "balanced":
+        plain.set_params(class_weight="balanced")
+    model = NormNetClassifier(class_weight=class_weight, **settings)
+    model.fit(X, Y, np.full(40, weight))
+    assert_array_equal(model.predict_proba(X), plain.fit(X, Y).predict_proba(X))
 
 
-def test_a_batch_whose_weights_cancel_out():
-    weight = np.r_[1, -1, np.ones(38)]
-    settings = SETTINGS | {"batchnorm": False, "batch_size": 2, "shuffle": False}
-    model = plain_regressor(**settings).fit(X_REG, Y_REG, weight)
-    assert np.isfinite(model.predict(X_REG)).all()
+@pytest.mark.parametrize("weight", [1e307, 5e-324])
+def test_alpha_with_weights_near_the_limits_of_float64(weight):
+    # It counts for nothing, or for everything.
+    model = plain_regressor(**SETTINGS | {"alpha": 1e-3, "solver": "sgd", "batchnorm": False})
+    if weight > 1:
+        model.fit(X_REG, Y_REG, np.full(40, weight))
+        unpenalized = model.predict(X_REG)
+        assert_array_equal(unpenalized, model.set_params(alpha=0).fit(X_REG, Y_REG).predict(X_REG))
+    else:
+        with pytest.raises(ValueError, match="non-finite"), np.errstate(all="ignore"):
+            model.fit(X_REG, Y_REG, np.full(40, weight))
 
 
 @pytest.mark.parametrize(

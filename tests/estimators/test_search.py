@@ -1,6 +1,11 @@
 """Packed searches find what scikit-learn's searches over the same estimator find."""
 
+import tracemalloc
+
+import joblib
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
@@ -17,7 +22,7 @@ from sklearn.model_selection import (
     RandomizedSearchCV,
     ShuffleSplit,
 )
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler, scale
 
 from sknormnet import (
@@ -27,6 +32,7 @@ from sknormnet import (
     PackedRandomizedSearchCV,
 )
 from sknormnet.estimators import search as packed
+from sknormnet.estimators._sklearn import generating_parallel
 
 X, Y = load_digits(return_X_y=True)
 X, Y = scale(X)[:203], Y[:203]  # folds of 40 and 41 rows
@@ -52,6 +58,54 @@ class Shrunk(TransformerMixin, BaseEstimator):
 
     def fit_transform(self, X, y=None):
         return self.fit(X).transform(X) / 2
+
+
+class InPlace(TransformerMixin, BaseEstimator):
+    """Changes all that it gets, and hides a parameter when it is pickled."""
+
+    def __init__(self, factor=1.0):
+        self.factor = factor
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "factor": None}
+
+    def fit(self, X, y=None, sample_weight=None):
+        y += 1
+        if sample_weight is not None:
+            sample_weight[::2] = 0
+        self.is_fitted_ = True
+        return self
+
+    def transform(self, X):
+        X *= self.factor
+        X += 1
+        return X
+
+
+class Failing(TransformerMixin, BaseEstimator):
+    """Raises an error in each fit but the first ones."""
+
+    calls = 0
+
+    def __init__(self, error=ValueError, after=0):
+        self.error, self.after = error, after
+
+    def fit(self, X, y=None):
+        Failing.calls += 1
+        if Failing.calls > self.after:
+            raise self.error("this step fails")
+        self.is_fitted_ = True
+        return self
+
+    def transform(self, X):
+        return X
+
+
+class OwnFit(NormNetClassifier):
+    """Does more in `fit` than a network does."""
+
+    def fit(self, X, y, **params):
+        return super().fit(-X, y, **params)
 
 
 def same_results(found, expected, tolerance=1e-9):
@@ -82,8 +136,7 @@ def never(*args, **kwargs):
 @pytest.fixture
 def all_packed(monkeypatch):
     """No task may be run on its own."""
-    run = packed.Task.run
-    monkeypatch.setattr(packed.Task, "run", lambda self, fitted=never: run(self, fitted))
+    monkeypatch.setattr(packed.Task, "run", never)
 
 
 EQUAL = {
@@ -223,11 +276,142 @@ def test_folds_without_some_classes():
     both(CLASSIFIER, GRID, X, y, cv=KFold(4))
 
 
+CONTAINERS = {
+    "ndarray": np.array,
+    "Fortran order": np.asfortranarray,
+    "pandas": lambda X: pd.DataFrame(X).add_prefix("x"),
+    "polars": lambda X: pl.DataFrame(X, schema=[f"x{i}" for i in range(X.shape[1])]),
+    "list": np.ndarray.tolist,
+    "CSR": sparse.csr_matrix,
+    "CSC": sparse.csc_array,
+}
+
+
 @pytest.mark.usefixtures("all_packed")
-def test_of_a_large_table_a_worker_holds_one_fold_at_a_time(monkeypatch, capsys):
-    monkeypatch.setattr(packed, "LARGE", X.nbytes - 1)
-    both(CLASSIFIER, {"alpha": [0.0, 1.0]}, X, Y > 4, cv=3, verbose=1)
-    assert "[Pack 3/3] 2 fits" in capsys.readouterr().out
+@pytest.mark.parametrize("limit", [2**26, 1])  # of training rows in bytes
+@pytest.mark.parametrize("container", CONTAINERS.values(), ids=list(CONTAINERS))
+def test_containers(container, limit, monkeypatch):
+    monkeypatch.setattr(packed, "LARGE", limit)
+    rows = container(X * (X > 0))
+    pipeline = make_pipeline(MaxAbsScaler(), CLASSIFIER)
+    for model, name in ((CLASSIFIER, "alpha"), (pipeline, STEP + "alpha")):
+        found, expected = both(model, {name: [0.0, 0.5, 1.0]}, rows, Y > 4, cv=3)
+        assert hasattr(found, "feature_names_in_") == hasattr(expected, "feature_names_in_")
+
+
+@pytest.mark.parametrize("return_train_score", [False, True])
+@pytest.mark.parametrize(
+    ("step", "values"),
+    [
+        ("0", [StandardScaler(copy=False), "passthrough", StandardScaler()]),
+        ("0__with_mean", [True, False]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Training has learned little")
+def test_a_step_that_works_in_place_changes_no_other_fit(step, values, return_train_score):
+    net = clone(CLASSIFIER).set_params(max_iter=15)
+    model = Pipeline([("0", StandardScaler(copy=False)), ("net", net)])
+    rows = X[:, :6] * [1, 10, 100, 5, 1, 1] + [3, 50, 1, 0, 2, 9]
+    found, _ = both(
+        model,
+        {step: values, "net__alpha": [0.0, 1.0]},
+        rows.copy(),
+        Y > 4,
+        cv=3,
+        scoring="neg_log_loss",
+        refit=False,
+        return_train_score=return_train_score,
+    )
+    assert len(np.unique(found.cv_results_["mean_test_score"])) > 2
+
+
+@pytest.mark.parametrize("return_train_score", [False, True])
+def test_a_step_may_change_targets_and_weights_in_place(return_train_score):
+    model = Pipeline([("0", InPlace()), ("net", REGRESSOR)])
+    grid = {"0__factor": [1.0, 2.0, 3], "net__alpha": [0.0, 1.0]}
+    weight = np.ones(len(X_REG))
+    fit = {"0__sample_weight": weight, "net__sample_weight": weight}
+    settings = {"cv": 3, "refit": False, "return_train_score": return_train_score}
+    both(model, grid, X_REG.copy(), Y_REG.copy(), fit, **settings)
+    assert (weight == 1).all()
+
+
+@pytest.mark.usefixtures("all_packed")
+def test_steps_are_told_apart_by_parameters_that_their_pickles_hide():
+    model = Pipeline([("0", InPlace()), ("net", REGRESSOR)])
+    grid = {"0__factor": [1, 2, 1.0, True, 0.0, -0.0]}
+    found, _ = both(model, grid, X_REG.copy(), Y_REG.copy(), cv=3, refit=False)
+    first, second, *others = found.cv_results_["mean_test_score"]
+    assert first != second
+    assert others[0] == first
+    steps = [InPlace(1.0), InPlace(2.0)]
+    both(model, {"0": steps}, X_REG.copy(), Y_REG.copy(), cv=3, refit=False)
+
+
+def test_a_class_with_a_fit_of_its_own_is_fitted_by_it():
+    both(OwnFit(**SMALL), {"alpha": [0.0, 1.0]}, X, Y > 4, cv=3, scoring="neg_log_loss")
+
+
+# ------------------------------------------------------------------------------- memory
+
+
+def peak_memory(search, X, y):
+    """Most bytes that a search has beside X and y."""
+    tracemalloc.start()
+    try:
+        search.fit(X, y)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("container", ["ndarray", "pandas", "CSR"])
+@pytest.mark.parametrize("steps", ["no steps", "a step", "variants of a step"])
+def test_a_search_holds_the_rows_of_few_folds(container, steps, monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(2000, 60)) * (rng.random((2000, 60)) < 0.5)
+    y, rows = rows[:, 0] > 0, CONTAINERS[container](rows)
+    model = NormNetClassifier((3,), batch_size=200, max_iter=1, random_state=0)
+    grid = {"alpha": [0.0]}
+    if steps != "no steps":
+        model = make_pipeline(StandardScaler(with_mean=False), model)
+        grid = {"standardscaler__with_std": [True, False][: len(steps) // 6]}
+    settings = {"cv": 10, "refit": False}
+    one_fold = 0.9 * (rows.data.nbytes * 1.5 if container == "CSR" else 2000 * 60 * 8)
+    # What a worker may hold, and what it would take to hold all folds of a pack
+    monkeypatch.setattr(packed, "LARGE", 2 * one_fold)
+    plain = peak_memory(GridSearchCV(model, grid, **settings), rows, y)
+    assert peak_memory(PackedGridSearchCV(model, grid, **settings), rows, y) < plain + 2 * one_fold
+    monkeypatch.setattr(packed, "LARGE", np.inf)
+    assert peak_memory(PackedGridSearchCV(model, grid, **settings), rows, y) > plain + 5 * one_fold
+
+
+def test_candidates_of_a_fold_share_its_rows_once_converted():
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(2000, 60)))
+    rows["integer"] = 1  # so that an array of the columns is a copy
+    rows.columns = rows.columns.astype(str)
+    y = rows["0"] > 0
+    model = NormNetClassifier((3,), batch_size=20, max_iter=1, random_state=0)
+    few, many = ({"alpha": np.linspace(0, 1, n)} for n in (2, 20))
+    settings = {"cv": [(np.arange(1800), np.arange(1800, 2000))], "refit": False}
+    peaks = [
+        peak_memory(PackedGridSearchCV(model, grid, **settings), rows, y) for grid in (few, many)
+    ]
+    assert peaks[1] - peaks[0] < 5 * 1800 * 60 * 8
+
+
+@pytest.mark.usefixtures("all_packed")
+def test_rows_that_the_next_fits_need_are_kept(monkeypatch):
+    monkeypatch.setattr(packed, "CACHE", 0)  # each network is trained on its own
+    fits = []
+    fit = StandardScaler.fit
+    monkeypatch.setattr(
+        StandardScaler, "fit", lambda self, *args, **kw: fits.append(1) or fit(self, *args, **kw)
+    )
+    grid = {STEP + "alpha": [0.0, 0.5, 1.0]}
+    found = PackedGridSearchCV(PIPELINE, grid, cv=3, refit=False).fit(X, Y > 4)
+    assert len(fits) == 3
+    assert (found.cv_results_["mean_fit_time"] > 0).all()
 
 
 @pytest.mark.usefixtures("all_packed")
@@ -255,6 +439,138 @@ def test_failures_are_scikit_learns():
         strict.fit(X, Y > 4)
 
 
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+@pytest.mark.usefixtures("all_packed")
+def test_a_step_that_fails():
+    grid = {"0": ["passthrough", Failing(), StandardScaler()], "net__alpha": [0.0, 1.0]}
+    model = Pipeline([("0", None), ("net", CLASSIFIER)])
+    found, expected = (kind(model, grid, cv=3) for kind in (PackedGridSearchCV, GridSearchCV))
+    for search in (found, expected):
+        with pytest.warns(FitFailedWarning, match="6 fits failed out of a total of 18"):
+            search.fit(X, Y > 4)
+    same_results(found, expected)
+
+
+def test_with_error_score_raise_no_network_is_trained_before(monkeypatch):
+    monkeypatch.setattr(packed, "train", never)
+    grid = {"keep_prob": [0.8, 2.0]}
+    search = PackedGridSearchCV(CLASSIFIER, grid, cv=3, error_score="raise")
+    with pytest.raises(ValueError, match="The 'keep_prob' parameter of NormNetClassifier must be"):
+        search.fit(X, Y > 4)
+
+
+def test_an_unknown_parameter_is_an_error_before_any_fit(monkeypatch):
+    monkeypatch.setattr(packed, "run_pack", never)
+    with pytest.raises(ValueError, match="Invalid parameter 'depth'"):
+        PackedGridSearchCV(CLASSIFIER, {"depth": [1]}, cv=3).fit(X, Y > 4)
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """How many networks were trained in each call."""
+    counts = []
+    train = packed.train
+    monkeypatch.setattr(packed, "train", lambda jobs: counts.append(len(jobs)) or train(jobs))
+    return counts
+
+
+def fails_for_alpha_1(estimator, X, y):
+    if estimator.alpha == 1:
+        raise ValueError("no score for this one")
+    return estimator.score(X, y)
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+@pytest.mark.usefixtures("all_packed")
+def test_a_score_that_fails_leads_to_no_other_training(trainings):
+    grid, settings = {"alpha": [0.0, 1.0]}, {"cv": 2, "refit": False, "scoring": fails_for_alpha_1}
+    with pytest.warns(UserWarning, match="Scoring failed"):
+        both(CLASSIFIER, grid, X[:200], Y[:200] > 4, **settings)
+    assert trainings == [4]
+    search = PackedGridSearchCV(CLASSIFIER, grid, error_score="raise", **settings)
+    with pytest.raises(ValueError, match="no score for this one"):
+        search.fit(X[:200], Y[:200] > 4)
+    assert trainings == [4, 4]
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.usefixtures("all_packed")
+def test_validation_that_fails_ends_only_its_own_fit(trainings):
+    model = clone(CLASSIFIER).set_params(early_stopping=True, scoring=fails_for_alpha_1)
+    grid = {"alpha": [0.0, 1.0], "n_members": [1, 2]}
+    found, _ = both(model, grid, X[:200], Y[:200] > 4, cv=2)
+    assert np.isnan(found.cv_results_["mean_test_score"]).tolist() == [False, False, True, True]
+    assert trainings == [12]
+
+
+def fails_at_last(progress):
+    if progress > 0.5:
+        raise ValueError("no rate for this step")
+    return 1.0
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+def test_what_cannot_be_trained_together_is_trained_singly_with_a_warning():
+    grid = {"learning_rate": ["cosine", fails_at_last]}
+    with pytest.warns(UserWarning, match="4 networks could not be trained together.*no rate") as w:
+        both(CLASSIFIER, grid, X[:200], Y[:200] > 4, cv=2)
+    assert len([x for x in w if "trained together" in str(x.message)]) == 1
+
+
+@pytest.mark.parametrize("part", ["Portion._count", "score_fitted"])
+def test_errors_of_the_search_itself_are_raised(part, monkeypatch):
+    monkeypatch.setattr(f"sknormnet.estimators.search.{part}", never)
+    with pytest.raises(AssertionError, match="fitted on its own"):
+        PackedGridSearchCV(CLASSIFIER, {"alpha": [0.0, 1.0]}, cv=3).fit(X, Y > 4)
+
+
+def interrupt(*args, **kwargs):
+    raise KeyboardInterrupt
+
+
+def leave(*args, **kwargs):
+    raise SystemExit
+
+
+@pytest.mark.usefixtures("all_packed")
+@pytest.mark.parametrize(
+    ("model", "settings", "error"),
+    [
+        (CLASSIFIER, {"scoring": interrupt}, KeyboardInterrupt),
+        (CLASSIFIER, {"scoring": leave}, SystemExit),
+        (make_pipeline(Failing(KeyboardInterrupt, 2), CLASSIFIER), {}, KeyboardInterrupt),
+        (make_pipeline(Failing(SystemExit, 2), CLASSIFIER), {}, SystemExit),
+        (clone(CLASSIFIER).set_params(learning_rate=leave), {}, SystemExit),
+        (clone(CLASSIFIER).set_params(learning_rate=interrupt), {}, KeyboardInterrupt),
+        (clone(CLASSIFIER).set_params(early_stopping=True, scoring=leave), {}, SystemExit),
+        (
+            clone(CLASSIFIER).set_params(early_stopping=True, scoring=interrupt),
+            {},
+            KeyboardInterrupt,
+        ),
+        (clone(CLASSIFIER).set_params(init=interrupt), {}, KeyboardInterrupt),
+    ],
+)
+def test_an_interrupt_ends_the_search(model, settings, error):
+    Failing.calls = 0
+    grid = {("alpha" if model.__class__ is NormNetClassifier else STEP + "alpha"): [0.0, 1.0]}
+    search = PackedGridSearchCV(model, grid, cv=2, **settings)
+    with pytest.raises(error):
+        search.fit(X, Y > 4)
+    assert not hasattr(search, "cv_results_")
+
+
+@pytest.mark.usefixtures("all_packed")
+def test_an_interrupt_of_training_ends_the_search(monkeypatch):
+    monkeypatch.setattr(packed, "train", interrupt)
+    search = PackedGridSearchCV(CLASSIFIER, {"alpha": [0.0, 1.0]}, cv=2)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X, Y > 4)
+    assert not hasattr(search, "cv_results_")
+
+
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value", "ignore:divide by zero")
 @pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
 @pytest.mark.filterwarnings("ignore:Training has diverged")
@@ -280,11 +596,72 @@ def test_progress_is_told(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Fitting 3 folds for each of 8 candidates, totalling 24 fits"
     assert [line.split(" fits")[0] for line in lines[1:]] == [
-        "[Pack 1/4] 8",
-        "[Pack 2/4] 4",
-        "[Pack 3/4] 8",
-        "[Pack 4/4] 4",
+        "[Pack 1/4] 8 of 24",
+        "[Pack 2/4] 12 of 24",
+        "[Pack 3/4] 20 of 24",
+        "[Pack 4/4] 24 of 24",
     ]
+
+
+def test_progress_is_told_by_several_workers(capsys):
+    PackedGridSearchCV(CLASSIFIER, {"alpha": [0.0, 1.0]}, cv=2, verbose=1, n_jobs=2).fit(X, Y > 4)
+    lines = capsys.readouterr().out.splitlines()
+    told = [line.split(" fits")[0] for line in lines[1:]]
+    assert told == [f"[Pack {n}/4] {n} of 4" for n in (1, 2, 3, 4)]
+
+
+def test_backends_that_only_return_lists():
+    with joblib.parallel_config(backend="multiprocessing"):
+        assert not generating_parallel(n_jobs=2).return_generator
+    assert generating_parallel(n_jobs=2).return_generator
+
+
+def test_messages_and_results_have_the_time_of_the_fit(monkeypatch, capsys):
+    finish = packed.Fit.finish
+
+    def slow_finish(fit):
+        finish(fit)
+        fit.seconds += 3600
+
+    monkeypatch.setattr(packed.Fit, "finish", slow_finish)
+    grid = {"alpha": [0.0, 1.0]}
+    search = PackedGridSearchCV(CLASSIFIER, grid, cv=2, verbose=3, refit=False)
+    search.fit(X[:200], Y[:200] > 4)
+    *fits, pack = capsys.readouterr().out.splitlines()[1:]
+    assert [line[:12] for line in fits] == ["[CV 1/2] END", "[CV 1/2] END"] + ["[CV 2/2] END"] * 2
+    assert all(line.endswith("total time=60.0min") for line in fits)
+    assert pack.startswith("[Pack 1/1] 4 of 4 fits, ")
+    assert (search.cv_results_["mean_fit_time"] > 3600).all()
+    assert (search.cv_results_["mean_score_time"] < 3600).all()
+
+
+def test_the_time_of_shared_steps_is_shared_out(monkeypatch):
+    fit_steps = packed.Inputs._fit_steps
+
+    def slow_steps(*args):
+        clock[0] += 3000
+        return fit_steps(*args)
+
+    clock = [0.0]
+    monkeypatch.setattr(packed.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(packed.Inputs, "_fit_steps", staticmethod(slow_steps))
+    grid = {STEP + "alpha": [0.0, 0.5, 1.0]}
+    found = PackedGridSearchCV(PIPELINE, grid, cv=2, refit=False).fit(X, Y > 4)
+    assert_allclose(found.cv_results_["mean_fit_time"], 1000, rtol=0.01)
+
+
+@pytest.mark.usefixtures("all_packed")
+def test_large_networks_are_scored_as_soon_as_they_are_trained(monkeypatch, trainings):
+    monkeypatch.setattr(packed, "CACHE", 0)
+    trained_before = []
+
+    def scorer(estimator, X, y):
+        trained_before.append(sum(trainings))
+        return estimator.score(X, y)
+
+    grid = {"alpha": [0.0, 1.0]}
+    PackedGridSearchCV(CLASSIFIER, grid, cv=2, scoring=scorer, refit=False).fit(X, Y > 4)
+    assert trained_before == [1, 2, 3, 4]
 
 
 def test_the_steps_in_front_are_fitted_once_a_fold(monkeypatch):

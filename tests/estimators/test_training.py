@@ -5,11 +5,12 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import load_diabetes
+from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
 from sklearn.preprocessing import scale
 
-from sknormnet import NormNetRegressor
+from sknormnet import NormNetClassifier, NormNetRegressor
 from sknormnet.training.batches import Samples
 
 X, Y = load_diabetes(return_X_y=True)
@@ -42,8 +43,19 @@ def test_a_plan_is_followed_to_its_end_without_a_warning(plan):
     assert model.fit(X, Y).n_iter_ == 7
 
 
-def test_early_stopping_cuts_a_plan_short():
-    model = NormNetRegressor(early_stopping=True, tol=1e6, n_iter_no_change=2, **SMALL)
+@pytest.mark.parametrize("plan", PLANS, ids=[*PLANS[:3], "callable"])
+def test_early_stopping_follows_a_planned_schedule_to_its_end(plan):
+    # The best epochs are mostly the last ones, when the rate is low.
+    settings = SMALL | {"early_stopping": True, "tol": 1e6, "n_iter_no_change": 2, "max_iter": 7}
+    model = NormNetRegressor(learning_rate=plan, **settings).fit(X, Y)
+    assert model.n_iter_ == len(model.validation_scores_) == 7
+    assert model.validation_scores_[model.best_epoch_ - 1] == max(model.validation_scores_)
+
+
+@pytest.mark.parametrize("learning_rate", ["constant", "invscaling"])
+def test_early_stopping_stops_without_a_planned_schedule(learning_rate):
+    settings = SMALL | {"early_stopping": True, "tol": 1e6, "n_iter_no_change": 2}
+    model = NormNetRegressor(learning_rate=learning_rate, **settings)
     assert model.fit(X, Y).n_iter_ == 4  # the first score is better than none
 
 
@@ -83,10 +95,51 @@ def test_a_plan_starts_again_with_each_fit(monkeypatch):
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=[*PLANS[:3], "callable"])
-def test_partial_fit_has_no_last_epoch_to_plan_for(plan, monkeypatch):
-    model = NormNetRegressor(solver="sgd", learning_rate=plan, **SMALL)
-    rates = rates_of(model, monkeypatch, lambda model: model.partial_fit(X, Y).partial_fit(X, Y))
-    assert set(rates) == {0.01}
+def test_planned_schedules_fall_with_the_steps_in_partial_fit(plan, monkeypatch):
+    # There is no last epoch to plan for.
+    settings = SMALL | {"learning_rate_init": 0.02, "batch_size": 100}
+    model = NormNetRegressor(solver="sgd", learning_rate=plan, **settings)
+
+    def stream(model):
+        for rows in (slice(None), slice(150), slice(None)):  # 5, 2 and 5 batches
+            model.partial_fit(X[rows], Y[rows])
+
+    rates = rates_of(model, monkeypatch, stream)
+    assert_allclose(rates, 0.02 / np.sqrt(1 + np.arange(12) / 10))
+    assert_allclose(model.history_["learning_rate"][-1], 0.02 / np.sqrt(1 + 11.42 / 10))
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_the_rate_in_partial_fit_counts_the_steps_of_fit(n_members):
+    model = NormNetRegressor(max_iter=20, n_members=n_members, **SMALL).fit(X, Y)
+    model.partial_fit(X, Y)
+    n_steps = 20 * 7 + len(X) / 64  # of batches of 64 rows
+    assert_allclose(model.history_["learning_rate"][-1], 0.01 / np.sqrt(1 + n_steps / 10))
+
+
+def test_schedules_that_are_not_planned_are_followed_in_partial_fit():
+    for learning_rate, rate in (("constant", 0.01), ("invscaling", 0.01 / np.sqrt(2 * 442 + 1))):
+        model = NormNetRegressor(learning_rate=learning_rate, **SMALL)
+        model.partial_fit(X, Y).partial_fit(X, Y)
+        assert_allclose(model.history_["learning_rate"][-1], rate)
+
+
+def test_a_stream_learns_about_as_well_as_a_fit():
+    x, y = load_digits(return_X_y=True)
+    x, y = scale(x), y
+    x, y, x_test, y_test = x[:1400], y[:1400], x[1400:], y[1400:]
+    fit = NormNetClassifier(max_iter=5, random_state=0).fit(x, y)
+    streams = {
+        learning_rate: NormNetClassifier(learning_rate=learning_rate, random_state=0)
+        for learning_rate in ("constant", "cosine")
+    }
+    for model in streams.values():
+        for _ in range(5):
+            for rows in np.array_split(np.arange(1400), 10):
+                model.partial_fit(x[rows], y[rows], classes=np.arange(10))
+    losses = {name: log_loss(y_test, m.predict_proba(x_test)) for name, m in streams.items()}
+    assert losses["cosine"] < losses["constant"]
+    assert losses["cosine"] < 1.3 * log_loss(y_test, fit.predict_proba(x_test))
 
 
 @pytest.mark.parametrize("solver", ["adam", "adamw", "nadam", "rmsprop", "sgd"])

@@ -52,14 +52,18 @@ def test_validation_rows_are_not_trained_on():
     assert best < 12 or np.array_equal(model.predict(X_REG), alone.predict(X_REG))
 
 
-def test_early_stopping_watches_the_given_rows():
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_patience_watches_the_given_rows(early_stopping):
     noise = np.random.default_rng(0).permutation(Y_VAL)  # no epoch explains them
-    model = NormNetClassifier(**SMALL, early_stopping=True, n_iter_no_change=2, scoring="loss")
+    settings = SMALL | {"n_iter_no_change": 2, "scoring": "loss", "learning_rate": "constant"}
+    model = NormNetClassifier(**settings, early_stopping=early_stopping)
     model.fit(X, Y, X_val=X_VAL, y_val=noise)
     assert model.n_iter_ < 12
-    # Without early stopping, a plan goes on.
-    model.set_params(early_stopping=False).fit(X, Y, X_val=X_VAL, y_val=noise)
+    assert model.best_epoch_ == np.argmax(model.validation_scores_) + 1
+    # A planned schedule is followed to its end, and the best epoch is kept all the same.
+    model.set_params(learning_rate="cosine").fit(X, Y, X_val=X_VAL, y_val=noise)
     assert model.n_iter_ == 12
+    assert model.best_epoch_ == np.argmax(model.validation_scores_) + 1 < 12
 
 
 def test_the_scores_are_those_of_the_given_rows():
@@ -124,10 +128,16 @@ def test_kinds_of_validation_data(container):
         ({"X_val": X_VAL}, "must be given together, but y_val is None"),
         ({"y_val": Y_VAL}, "must be given together, but X_val is None"),
         ({"sample_weight_val": np.ones(200)}, "must be given together, but X_val is None"),
-        ({"X_val": X_VAL[:, 1:], "y_val": Y_VAL}, "X has 63 features, but .* is expecting 64"),
-        ({"X_val": X_VAL, "y_val": Y_VAL[1:]}, "inconsistent numbers of samples"),
-        ({"X_val": X_VAL[:3], "y_val": ["a", "b", "z"]}, "'z'"),
-        ({**VAL, "sample_weight_val": np.zeros(200)}, "at least one non-zero|not all be zero"),
+        ({"X_val": X_VAL[:, 1:], "y_val": Y_VAL}, "^X_val has 63 features, but .* is expecting 64"),
+        (
+            {"X_val": X_VAL, "y_val": Y_VAL[1:]},
+            "^Found X_val and y_val with inconsistent numbers of samples",
+        ),
+        ({"X_val": X_VAL[:3], "y_val": ["a", "b", "z"]}, "`y_val` has classes .*'z'"),
+        (
+            {**VAL, "sample_weight_val": np.zeros(200)},
+            "at least one non-zero|sum of sample_weight_val",
+        ),
     ],
 )
 def test_errors(given, message):
@@ -158,6 +168,97 @@ def test_parts_are_not_held_out(early_stopping):
     model = NormNetRegressor(**SMALL, early_stopping=early_stopping)
     with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):
         model.partial_fit(X_REG, Y_REG)
+
+
+@pytest.mark.parametrize(
+    ("make", "y", "y_val"),
+    [
+        (NormNetClassifier, np.c_[Y == "a", Y == "b"].astype(int), (Y_VAL == "a").astype(int)),
+        (NormNetClassifier, (Y == "a").astype(int), np.eye(2, dtype=int)[np.arange(200) % 2]),
+        (NormNetClassifier, np.c_[Y == "a", Y == "b"].astype(int), np.eye(3, dtype=int)[[0] * 200]),
+        (NormNetClassifier, np.c_[Y == "a", Y == "b"].astype(int), [0, 1] * 100),
+        (NormNetRegressor, X[:, 2:4], X_VAL[:, 2]),
+        (NormNetRegressor, X[:, 2], pd.DataFrame(X_VAL[:, 2:4])),
+    ],
+)
+def test_y_val_must_have_the_form_of_y(make, y, y_val):
+    model = make(**SMALL, scoring="loss")
+    with pytest.raises(ValueError, match="y_val must have as many labels or outputs in a row as y"):
+        model.fit(X, y, X_val=X_VAL, y_val=y_val)
+    assert not hasattr(model, "n_features_in_")
+
+
+def test_y_val_may_be_a_column():
+    y, y_val = X_REG[:300, 0], X_REG[300:, :1]
+    one = NormNetRegressor(**SMALL).fit(X_REG[:300], y, X_val=X_REG[300:], y_val=y_val.ravel())
+    with pytest.warns(sklearn.exceptions.DataConversionWarning):
+        two = NormNetRegressor(**SMALL).fit(X_REG[:300], y, X_val=X_REG[300:], y_val=y_val)
+    assert one.validation_scores_ == two.validation_scores_
+
+
+# ------------------------------------------------------------------------------- warm start
+
+
+def flipped(y, rng):
+    return y ^ (rng.random(len(y)) < 0.2)
+
+
+def test_warm_start_is_judged_by_the_rows_of_this_call():
+    # The world changes between the calls. On the first call's rows, nothing could beat its best.
+    rng = np.random.default_rng(0)
+    x, x_val = rng.normal(size=(300, 4)), rng.normal(size=(80, 4))
+    settings = SMALL | {"warm_start": True, "max_iter": 30}
+    model = NormNetClassifier(**settings).fit(x, x[:, 0] > 0, X_val=x_val, y_val=x_val[:, 0] > 0)
+    assert model.best_validation_score_ > 0.9
+    y, y_val = flipped(x[:, 2] > 0, rng), flipped(x_val[:, 2] > 0, rng)
+    start = model.score(x_val, y_val)
+    model.fit(x, y, X_val=x_val, y_val=y_val)
+    second = model.validation_scores_[30:]
+    assert model.best_validation_score_ == max(second) > start
+    assert model.best_epoch_ == 30 + np.argmax(second) + 1
+    assert model.history_["validation_score"][model.best_epoch_ - 1] == max(second)
+    assert model.score(x_val, y_val) > start
+
+
+def test_the_starting_network_is_kept_if_no_epoch_beats_it():
+    settings = SMALL | {"warm_start": True, "batchnorm": False, "scoring": "loss"}
+    model = NormNetClassifier(**settings).fit(X, Y, **VAL)
+    before, best, score = model.predict_proba(X), model.best_epoch_, model.best_validation_score_
+    # Other rows: half of those so far.
+    half = {"X_val": X_VAL[::2], "y_val": Y_VAL[::2]}
+    model.set_params(solver="sgd", learning_rate_init=10.0, max_iter=3).fit(X, Y, **half)
+    assert_array_equal(model.predict_proba(X), before)
+    assert model.best_epoch_ == best
+    assert max(model.validation_scores_[-3:]) < model.best_validation_score_ != score
+    assert len(model.loss_curve_) == len(model.history_["validation_score"]) == 15
+
+
+def test_scoring_the_starting_network_disturbs_nothing():
+    # With dropout and batch norm: without rows held out, the same steps are taken.
+    settings = SMALL | {"warm_start": True, "max_iter": 4, "keep_prob": 0.8}
+    with_rows, without = (NormNetClassifier(**settings).fit(X, Y) for _ in range(2))
+    with_rows.fit(X, Y, **VAL)
+    without.fit(X, Y)
+    assert with_rows.loss_curve_ == without.loss_curve_
+
+
+@pytest.mark.parametrize("batchnorm", [True, False])
+def test_a_share_of_new_rows_is_judged_anew(batchnorm):
+    settings = SMALL | {"warm_start": True, "early_stopping": True, "batchnorm": batchnorm}
+    model = NormNetRegressor(**settings).fit(X_REG, X_REG[:, 2])
+    before = model.predict(X_REG)
+    model.fit(X_REG, X_REG[:, 8] ** 3)  # harder: R squared stays below the first call's
+    assert not np.array_equal(model.predict(X_REG), before)
+    assert model.best_validation_score_ == max(model.validation_scores_[12:])
+
+
+def test_columns_of_the_record_have_one_length():
+    model = NormNetClassifier(**SMALL, warm_start=True).fit(X, Y).fit(X, Y, **VAL).partial_fit(X, Y)
+    history = model.history_
+    assert {len(values) for values in history.values()} == {25}
+    scores = np.array(history["validation_score"])
+    assert_array_equal(np.flatnonzero(np.isfinite(scores)), np.arange(12, 24))
+    assert model.best_epoch_ == 25
 
 
 # ---------------------------------------------------------------------------------- scorers

@@ -282,7 +282,11 @@ def test_search_table_takes_the_best_of_what_is_not_shown():
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("alpha", "beta", "score"), "The search has 0 parameters 'beta'; it is over"),
+        (
+            ("alpha", "keepprob", "score"),
+            r"^No searched parameter matches 'keepprob'. Searched: \['net__alpha', 'net__batch"
+            r"norm', 'net__keep_prob'\]. Did you mean 'keep_prob'\?$",
+        ),
         (("alpha", "keep_prob", "f1"), r"metric must be one of \['score'\]\. Got 'f1' instead"),
     ],
 )

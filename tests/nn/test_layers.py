@@ -330,14 +330,14 @@ def test_batch_norm_as_scale_and_shift():
 
 
 def test_dropout_by_hand():
-    # keep_prob 0.8 keeps the draws below 0.8 * 65536 = 52428.8, and divides by it.
-    layer = Dropout(2, 0.8)
+    # keep_prob 0.8 is 0.8 * 65536 = 52428.8, rounded: it keeps the draws below 52429.
+    layer, scale = Dropout(2, 0.8), 65536 / 52429
     forward = layer.build_forward(3, arrays_of(layer))
     rng = words(0, 52428, 52429, 65535, 30000, 60000)
     y, backward = forward(np.array([[1.0, 2], [3, 4], [5, -6]]), None, rng)
-    assert_array_equal(y, [[1.25, 2.5], [0, 0], [6.25, 0]])
+    assert_allclose(y, [[scale, 2 * scale], [0, 0], [5 * scale, 0]], rtol=1e-15)
     d_x = backward(np.array([[10.0, 20], [30, 40], [50, 60]]))
-    assert_array_equal(d_x, [[12.5, 25], [0, 0], [62.5, 0]])
+    assert_allclose(d_x, [[10 * scale, 20 * scale], [0, 0], [50 * scale, 0]], rtol=1e-15)
 
 
 @pytest.mark.parametrize("keep_prob", [0.05, 0.5, 0.8, 0.999])
@@ -349,10 +349,24 @@ def test_dropout_keeps_the_share_that_it_says(keep_prob, bits):
     x = np.ones((2000, 200))
     y, _ = layer.build_forward(2000, arrays_of(layer))(x, None, np.random.Generator(bits(0)))
     kept = y != 0
-    assert_allclose(y[kept], 1 / keep_prob, rtol=1e-15)
+    assert_allclose(y[kept], 65536 / round(65536 * keep_prob), rtol=1e-15)
     # Five standard errors, and the rounding of keep_prob to 16 bits
     tolerance = 5 * np.sqrt(keep_prob * (1 - keep_prob) / x.size) + 1 / 2**17
     assert abs(kept.mean() - keep_prob) < tolerance
+
+
+@pytest.mark.parametrize("keep_prob", [1e-9, 1e-6, 1e-5, 1 / 65536, 2.5e-5, 0.3, 0.8, 0.999999])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dropout_keeps_the_mean_at_any_keep_prob(keep_prob, dtype):
+    layer, x, every_draw = Dropout(256, keep_prob), np.ones((256, 256), dtype), words(*range(65536))
+    stack = StackedDropout((layer, None))
+    arrays = arrays_of(layer, dtype)
+    y, _ = layer.build_forward(256, arrays)(x, None, every_draw)
+    stack_arrays = SimpleNamespace(dtype=np.dtype(dtype), stack_shape=(2,))
+    both, _ = stack.build_forward(256, stack_arrays)(np.stack([x, x]), None, [every_draw] * 2)
+    for found in (y, layer.apply_dropout(x, every_draw), *both):
+        assert_allclose(found.mean(dtype=np.float64), 1, rtol=1e-6)
+        assert found.dtype == dtype
 
 
 def test_dropout_masks_differ_from_row_to_row_and_batch_to_batch():
@@ -387,7 +401,7 @@ def test_dropout_of_sparse_rows(kind, dtype):
     y, _ = layer.build_forward(3, arrays_of(layer, dtype))(x, None, words(0, 65535, 1, 2, 60000))
     assert isinstance(y, kind)
     assert y.dtype == dtype
-    assert_allclose(y.toarray(), [[1.25, 0, 0], [0, 0, 3.75], [5, 0, 0]])
+    assert_allclose(y.toarray(), [[1.25, 0, 0], [0, 0, 3.75], [5, 0, 0]], rtol=1e-5)
     assert_array_equal(x.toarray(), before)
 
 
@@ -399,7 +413,7 @@ def test_dropout_of_sparse_rows_keeps_the_same_share():
     y, _ = layer.build_forward(400, arrays_of(layer))(x, None, np.random.default_rng(1))
     kept = y.data != 0
     assert_allclose(kept.mean(), 0.7, atol=5 * np.sqrt(0.21 / x.nnz))
-    assert_allclose(y.data[kept], x.data[kept] / 0.7)
+    assert_allclose(y.data[kept], x.data[kept] / 0.7, rtol=1e-5)
     assert_array_equal(y.indices, x.indices)
 
 

@@ -1,6 +1,6 @@
 import copy
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from sknormnet.nn.layers import ActivationLayer, BatchNorm, Dense, Dropout
 from sknormnet.nn.losses import LOSSES, BinaryLogLoss, MulticlassLogLoss
 from sknormnet.nn.mlp import mlp
 from sknormnet.nn.network import Network
+from sknormnet.nn.products import rows_are_equal
 from sknormnet.training.batches import Samples
 from sknormnet.training.loop import objective
 
@@ -242,6 +243,28 @@ def test_where_batch_norm_stands(batchnorm, expected):
     assert [type(layer) for layer in build(batchnorm=batchnorm).layers] == expected
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("batchnorm", [None, "before", "after"])
+def test_no_prediction_exceeds_the_bound(batchnorm, activation):
+    network = build(activations=(activation, activation), batchnorm=batchnorm)
+    for size in (1e-3, 1.0, 1e3, 1e30):
+        X = size * np.random.default_rng(0).uniform(-1, 1, (200, 5))
+        bound = network.bound(np.abs(X).max())
+        assert np.abs(network.predict(X)).max() <= bound < 1e4 * (size + 1)
+
+
+def test_there_is_no_bound_with_an_activation_of_ones_own():
+    network = build()
+    tanh = ACTIVATIONS["tanh"]
+    own = replace(tanh, function=lambda z, out: tanh.function(z, out))
+    layers = [
+        replace(layer, activation=own) if isinstance(layer, ActivationLayer) else layer
+        for layer in network.layers
+    ]
+    assert Network(layers, np.float64).bound(1.0) == np.inf
+    assert network.bound(1.0) < np.inf
+
+
 def test_where_dropout_stands():
     network = build(keep_probs=(0.5, 0.9), input_keep_prob=0.8, batchnorm="after")
     dropout = [
@@ -405,6 +428,38 @@ def test_running_statistics(momentum, batchnorm):
         discount = momentum ** np.arange(n_batches)[::-1]
         expected = discount @ np.array(seen) / discount.sum()
         assert_allclose(network.statistics, expected, rtol=1e-10, atol=1e-12)
+
+
+@KINDS
+@pytest.mark.parametrize("row", [None, 1, 5, 11])
+def test_rows_are_equal(row, kind):
+    x = np.repeat(data()[:1], 12, axis=0)
+    if row is not None:
+        x[row, 3] += 1
+    assert bool(rows_are_equal(kind(x))) is (row is None)
+    assert rows_are_equal(kind(x[:1]))
+
+
+@KINDS
+def test_rows_of_each_member_of_a_stack_are_equal(kind):
+    x = np.repeat(data(3)[:, None], 4, axis=1)
+    x[1, 2] += 1
+    stack = x if kind is np.asarray else [kind(one) for one in x]
+    assert rows_are_equal(stack).tolist() == [True, False, True]
+
+
+@DTYPES
+def test_variances_start_at_1_and_the_first_batch_replaces_them_exactly(dtype):
+    network = build(batchnorm="before", dtype=dtype).initialize(np.random.default_rng(0))
+    X = data(dtype=dtype) * dtype(1e-5)
+    assert all((a.var == 1).all() for a in network.arrays() if hasattr(a, "var"))
+    other = build(batchnorm="before", dtype=dtype).initialize(np.random.default_rng(0))
+    other.statistics.fill(0)
+    for each in (network, other):
+        gradient = np.empty_like(each.parameters)
+        each.build_forward(12, gradient)(X, np.full((1, 12), 1 / 12, dtype), None)
+    assert_array_equal(network.statistics, other.statistics)
+    assert all((a.var < 0.5).all() for a in network.arrays() if hasattr(a, "var"))
 
 
 def test_running_statistics_go_on_from_the_settled_ones():

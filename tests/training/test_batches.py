@@ -137,6 +137,14 @@ def test_a_large_X_is_shuffled_piece_by_piece(monkeypatch, rows):
     assert len({frozenset(order[:6]) for order in orders}) > 10
 
 
+def test_all_rows_as_one_batch_take_no_memory_after_it():
+    samples = Samples(X, Y, weight=WEIGHT, rows=ROWS, dtype=np.float32)
+    one, other = samples.whole(), samples.whole()
+    for name in ("X", "y"):
+        assert_array_equal(getattr(one, name), getattr(other, name))
+        assert not np.shares_memory(getattr(one, name), getattr(other, name))
+
+
 class RecordingMap(mmap.mmap):
     """A mapped file that writes down which bytes were asked for."""
 

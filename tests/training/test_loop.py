@@ -208,7 +208,7 @@ def test_a_run_goes_on_with_the_optimizers_state_or_starts_anew():
 
     run.use(Adam(beta_1=0.5), anew=False)
     assert (run.state["t"], run.stalls) == (5, 2)
-    assert run.optimizer == Adam()  # whose scaling the state is in
+    assert run.optimizer == Adam(beta_1=0.5)
 
     run.use(SGD(), anew=False)  # another kind knows nothing of Adam's state
     assert set(run.state) == {"velocity"}
@@ -219,6 +219,19 @@ def test_a_run_goes_on_with_the_optimizers_state_or_starts_anew():
     run.use(SGD(), anew=True)
     assert not run.state["velocity"].any()
     assert run.stalls == 0
+
+
+def test_patience_starts_anew_or_goes_on():
+    run = run_of(linear())
+    run.watch("loss", anew=False)
+    run.patience = waiting = Patience(best=1.0, waited=3)
+    run.watch("loss", anew=False)
+    assert run.patience == waiting
+    run.watch("loss", anew=True)
+    assert run.patience == Patience()
+    run.patience = waiting
+    run.watch("score", anew=False)  # cannot be compared with a loss
+    assert run.patience == Patience()
 
 
 def test_runs_share_nothing():

@@ -116,6 +116,60 @@ def test_steps_follow_the_textbook(name, settings, dtype):
     assert abs(expected - p).min() > 0
 
 
+def switched(first, then, p, gradients, rates, at=3):
+    """Steps under one optimizer's settings, then under another's, which adopts the state."""
+    p, scratch = p.copy(), scratch_for(p)
+    optimizer, state = first, first.start(p)
+    for k, (g, rate) in enumerate(zip(gradients, rates, strict=True)):
+        if k == at:
+            state = then.adopt(state, first)
+            optimizer = then
+        optimizer.update(p, g.copy(), state, float(rate), scratch)
+    return p
+
+
+def plain_switched_adam(p, gradients, rates, before, after, at=3):
+    """Adam with bias-corrected averages m and v, whose betas change before step `at`."""
+    p, m, v = p.copy(), 0.0, 0.0
+    for t, (g, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
+        beta_1, beta_2 = before if t <= at else after
+        # Corrected averages: each step weighs the new value by (1 - beta) / (1 - beta**t).
+        m = m + (1 - beta_1) / (1 - beta_1**t) * (g - m)
+        v = v + (1 - beta_2) / (1 - beta_2**t) * (g**2 - v)
+        p = p - rate * m / (np.sqrt(v) + 1e-8 / np.sqrt(1 - beta_2**t))
+    return p
+
+
+@pytest.mark.parametrize("after", [(0.9, 0.999), (0.5, 0.999), (0.9, 0.7), (0.0, 0.0)])
+def test_corrected_averages_go_on_under_other_betas(after):
+    before = 0.9, 0.999
+    p, gradients, rates = problem()
+    found = switched(Adam(*before), Adam(*after), p, gradients, rates)
+    expected = plain_switched_adam(p, gradients, rates, before, after)
+    assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_betas_may_change_before_the_first_step():
+    state = Adam().adopt(Adam().start(np.zeros(3)), Adam(beta_1=0.5))
+    assert not state["m"].any()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_same_settings_adopt_a_state_as_it_is(name):
+    p, gradients, rates = problem()
+    optimizer = OPTIMIZERS[name]()
+    straight, _ = run(optimizer, p, gradients, rates)
+    assert_array_equal(switched(optimizer, OPTIMIZERS[name](), p, gradients, rates), straight)
+
+
+def test_momentum_goes_on_with_the_velocity():
+    # v = -0.1, p = -0.1; then with momentum 0.5: v = 0.5 * -0.1 - 0.1 = -0.15, p = -0.25
+    p = np.zeros(1)
+    plain = {"nesterovs_momentum": False}
+    found = switched(SGD(0.9, **plain), SGD(0.5, **plain), p, np.ones((2, 1)), [0.1, 0.1], at=1)
+    assert_allclose(found, [-0.25])
+
+
 def test_sgd_by_hand():
     # v = -0.1 * 1 = -0.1 and p += 0.5 * -0.1 - 0.1 = -0.15; then
     # v = 0.5 * -0.1 - 0.1 * 2 = -0.25 and p += 0.5 * -0.25 - 0.2 = -0.325
@@ -192,6 +246,18 @@ def test_decoupled_decay(size, dtype, monkeypatch):
     assert_allclose(decayed, expected, rtol=1e3 * np.finfo(dtype).eps)
     assert_array_equal(decayed[30:], plain[30:])
     assert (decayed[:30] != plain[:30]).all()
+
+
+@DTYPES
+@pytest.mark.parametrize("rate", [1.0, 1.5, 2.5, np.array([[1.5], [2.5]])], ids=str)
+def test_decay_by_more_than_all_leaves_nothing(rate, dtype):
+    # A weight without gradient: it must neither turn its sign nor grow.
+    p = np.ones((2, 3), dtype) if isinstance(rate, np.ndarray) else np.ones(3, dtype)
+    optimizer, penalty = AdamW(weight_decay=1.0), Penalty(None, 2)
+    optimizer.update(p, np.zeros_like(p), optimizer.start(p), rate, scratch_for(p), penalty)
+    assert_array_equal(p[..., :2], 0)
+    assert_array_equal(p[..., 2:], 1)
+    assert p.dtype == dtype
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -14,6 +14,7 @@ from sknormnet.training.schedules import (
     OneCycle,
     Schedule,
     WarmUp,
+    stream_factor,
 )
 
 
@@ -57,6 +58,13 @@ def test_a_plan_follows_progress_alone(schedule, factors):
     assert schedule.planned
     for progress, factor in factors.items():
         assert_allclose(schedule.factor(progress, 10_000, 3), factor, atol=1e-15)
+
+
+def test_the_rate_of_a_stream_falls_to_a_tenth():
+    assert [stream_factor(steps) for steps in (0, 30, 150)] == [1, 1 / 2, 1 / 4]
+    factors = [stream_factor(10.0**k) for k in range(9)]
+    assert all(later <= earlier for earlier, later in pairwise(factors))
+    assert stream_factor(980) > stream_factor(990) == stream_factor(10**9) == 0.1
 
 
 def test_what_is_planned():

@@ -27,7 +27,9 @@ class ActivationLayer(Layer):
     stage = "activation"
 
     def forward_inference(self, x: Any, arrays: Arrays) -> np.ndarray:
-        return self.activation.function(x, np.empty_like(x))
+        y = np.empty_like(x)
+        self.activation.function(x, y)
+        return y
 
     def fold(self, folded: FoldedNetwork, arrays: Arrays) -> None:
         folded.add_elementwise(self.activation.function)

@@ -49,6 +49,7 @@ class BatchNorm(Layer):
     def initialize(self, arrays: Arrays, rng: np.random.Generator) -> None:
         arrays.gamma.fill(1)
         arrays.beta.fill(0)
+        arrays.var.fill(1)  # predictions before the first batch must be finite
 
     def affine(self, arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
         """Scale and shift that the layer amounts to with the statistics as they are."""

@@ -13,10 +13,11 @@ from sknormnet.nn.layers.layer import Arrays, Forward, Layer
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Inverted dropout: ``y = x * kept / keep_prob``, where kept is 1 if U < keep_prob else 0.
+    """Inverted dropout: ``y = x * kept / p``, where kept is 1 if U < p else 0.
 
-    U is uniform over the multiples of 1/65536 in [0, 1), drawn anew for each element of
-    each batch. x may be sparse: an element that is 0 stays 0 either way.
+    p is `keep_prob` rounded to a multiple of 1/65536, and at least 1/65536. U is uniform over
+    the multiples of 1/65536 in [0, 1), drawn anew for each element of each batch. So the mean
+    of y is exactly x. x may be sparse: an element that is 0 stays 0 either way.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ class Dropout(Layer):
         return StackedDropout(tuple(members))
 
     def build_forward(self, n_rows: int, arrays: Arrays, *, input_gradient: bool = True) -> Forward:
-        scale = arrays.dtype.type(1 / self.keep_prob)
+        scale = arrays.dtype.type(self.scale)
         kept = np.empty((n_rows, self.n_units), bool)
         return masked_forward(kept, scale, draw=self.draw, apply_to_sparse=self.apply_dropout)
 
@@ -64,7 +65,7 @@ class Dropout(Layer):
         is_sparse = not isinstance(x, np.ndarray)
         kept = np.empty(x.data.shape if is_sparse else x.shape, bool)
         self.draw(rng, kept)
-        y, mask = x.copy(), kept * x.dtype.type(1 / self.keep_prob)
+        y, mask = x.copy(), kept * x.dtype.type(self.scale)
         if is_sparse:
             y.data *= mask
         else:
@@ -76,7 +77,17 @@ class Dropout(Layer):
         # The raw words of the bit generator take a third of the time of rng.random.
         words = rng.bit_generator.random_raw(-(-kept.size // 4))
         draws = words.view(np.uint16)[: kept.size].reshape(kept.shape)
-        np.less(draws, max(1, round(self.keep_prob * 65536)), out=kept)
+        np.less(draws, self._n_kept, out=kept)
+
+    @property
+    def scale(self) -> float:
+        """Factor of a unit that is kept: 1 / p."""
+        return 65536 / self._n_kept
+
+    @property
+    def _n_kept(self) -> int:
+        """How many of the 65,536 draws keep a unit."""
+        return max(1, round(self.keep_prob * 65536))
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,7 @@ class StackedDropout(Layer):
 
     def build_forward(self, n_rows: int, arrays: Arrays, *, input_gradient: bool = True) -> Forward:
         n_units = next(layer.n_units for layer in self.members if layer)
-        scales = [1 / layer.keep_prob if layer else 1.0 for layer in self.members]
+        scales = [layer.scale if layer else 1.0 for layer in self.members]
         scale = np.array(scales, arrays.dtype).reshape(-1, 1, 1)
         kept = np.ones((*arrays.stack_shape, n_rows, n_units), bool)
         return masked_forward(kept, scale, draw=self._draw, apply_to_sparse=self._apply_to_sparse)

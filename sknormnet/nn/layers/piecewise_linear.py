@@ -1,11 +1,13 @@
 """A piecewise linear encoding of the inputs."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from sknormnet._aligned import aligned_empty
+from sknormnet.nn.folding import FoldedNetwork
 from sknormnet.nn.layers.layer import Arrays, Forward, Layer
 from sknormnet.nn.parameters import Shapes
 from sknormnet.nn.products import as_dense
@@ -49,6 +51,10 @@ class PiecewiseLinear(Layer):
         x = as_dense(x)
         y = np.empty((len(x), self.n_units), x.dtype)
         return self._encode(x, y, *self._bins(arrays.knots))
+
+    def fold(self, folded: FoldedNetwork, arrays: Arrays) -> None:
+        # The ramps go from -1 to 1, beside the inputs themselves.
+        folded.add(partial(self.forward_inference, arrays=arrays), lambda x: max(x, 1.0))
 
     def build_forward(self, n_rows: int, arrays: Arrays, *, input_gradient: bool = True) -> Forward:
         y = aligned_empty((*arrays.stack_shape, n_rows, self.n_units), arrays.dtype)

@@ -1,0 +1,196 @@
+"""Warnings about the scale of the inputs. They are measured on some of the rows.
+
+These are up to 1,000 rows and a million numbers, evenly spaced: X is never copied whole.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.sparsefuncs import mean_variance_axis
+
+from sknormnet.estimators._training import Job, resolve_max_iter
+from sknormnet.training.batches import Samples
+
+MOST_ROWS, MOST_NUMBERS = 1_000, 2**20  # of X, that are measured
+FEW_ROWS = 10  # too few to measure a spread
+FEW_COLUMNS = 3  # in a message
+
+HUGE_LOSS = 1e10  # training on scaled inputs comes nowhere near
+FAILED_LOSS = 10.0  # times a constant prediction's; and above 1, which constant targets stay below
+POOR_LOSS = 0.4  # of a constant prediction's: unless y is mostly noise, scaled inputs do better
+SHORT = 5  # epochs, after which a poor loss says nothing yet
+
+LARGE, SMALL = 100.0, 0.01  # root mean square of one column, and of all together
+UNEVEN = 1e4  # ratio of two standard deviations
+ROUNDING = 1e-13  # what is left of a constant column, beside its mean and other columns
+
+FAR = 10.0  # training standard deviations
+WIDE = 100.0  # ratio of two spreads
+
+
+class Column(NamedTuple):
+    """What some of the rows tell about the scale of a column."""
+
+    name: str
+    mean: float
+    std: float
+
+    def __str__(self) -> str:
+        return f"{self.name} (mean {self.mean:.2g}, standard deviation {self.std:.2g})"
+
+
+def _some(samples: Samples) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    """As many rows as are measured."""
+    return samples.some(min(MOST_ROWS, max(FEW_ROWS, MOST_NUMBERS // samples.n_features)))
+
+
+def _names(estimator, numbers) -> list[str]:
+    """What to call the columns of these numbers."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return [f"column {k if names is None else repr(str(names[k]))}" for k in numbers]
+
+
+# ------------------------------------------------------------------------- after training
+
+
+def warn_of_poor_training(estimator, jobs: Sequence[Job]) -> None:
+    """Warn if training has failed, and say so if the scale of the inputs is a likely reason.
+
+    It has failed if the loss is far above that of a constant prediction. It has learned little if
+    the loss is not much below it; but so it is with targets that are mostly noise. So this is
+    reported only where the inputs are not scaled.
+    """
+    last_losses = [job.history.losses[-1] for job in jobs if job.history.losses]
+    if not last_losses:  # not trained, or interrupted before the end of the first epoch
+        return
+    is_short = jobs[0].incremental or resolve_max_iter(estimator) <= SHORT
+    if is_short and not max(last_losses) > HUGE_LOSS:
+        return
+    X, y, weight = _some(jobs[0].training)
+    constant = _loss_of_a_constant(jobs[0], y, weight)
+    if not max(last_losses) > POOR_LOSS * constant:
+        return
+    with np.errstate(all="ignore"):
+        raws = [job.run.network.predict(X) for job in jobs]
+    loss = float(np.mean([_loss(job, raw, y, weight) for job, raw in zip(jobs, raws, strict=True)]))
+    bound = max(HUGE_LOSS, constant) if is_short else max(FAILED_LOSS * constant, 1.0)
+    failed = loss > bound
+    if not failed and (is_short or not loss > POOR_LOSS * constant):
+        return
+    columns = _badly_scaled(estimator, X)
+    if columns or failed:
+        message = (
+            f"Training has {'failed' if failed else 'learned little'}: the loss is {loss:.3g}, that"
+            f" of a constant prediction is {constant:.3g}."
+            f" {_remedy(type(estimator).__name__, columns, is_sparse=issparse(X))}"
+        )
+        warnings.warn(message, ConvergenceWarning, stacklevel=2)
+
+
+def _loss(job: Job, raw: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> float:
+    """The mean loss of raw predictions, without penalty; infinite if it is no number."""
+    share = np.ones(len(y)) if weight is None else weight.astype(np.float64)
+    y = y.astype(np.float64, copy=False) if y.ndim == 2 else y
+    with np.errstate(all="ignore"):
+        share = (share / share.sum()).reshape(-1, 1)
+        loss = job.loss.value_and_gradient(y, raw.astype(np.float64), share)
+    return loss if np.isfinite(loss) else np.inf
+
+
+def _loss_of_a_constant(job: Job, y: np.ndarray, weight: np.ndarray | None) -> float:
+    """The mean loss where the network does no more than predict the best constant."""
+    constant = job.loss.baseline(y, weight, job.run.network.layers[-1].fan_out)
+    return _loss(job, np.tile(constant, (len(y), 1)), y, weight)
+
+
+def _badly_scaled(estimator, X) -> list[Column]:
+    """The columns that are worst off, if the inputs are not on the scale of about 1."""
+    mean, std = _mean_and_std(X)
+    size, largest, varies = np.hypot(mean, std), std.max(), _varies(mean, std)
+    is_uneven = varies.any() and largest > UNEVEN * std[varies].min()
+    if not (size.max() > LARGE or np.linalg.norm(size) < SMALL or is_uneven):
+        return []
+    numbers = np.argsort(-size, kind="stable")[: FEW_COLUMNS - int(is_uneven)].tolist()
+    if is_uneven:
+        numbers.append(int(np.argmin(np.where(varies, std, np.inf))))
+    numbers = list(dict.fromkeys(numbers))
+    return [
+        Column(x, mean[k], std[k]) for k, x in zip(numbers, _names(estimator, numbers), strict=True)
+    ]
+
+
+def _mean_and_std(X) -> tuple[np.ndarray, np.ndarray]:
+    X = X.astype(np.float64)
+    if issparse(X):
+        mean, variance = mean_variance_axis(X, axis=0)
+        return mean, np.sqrt(variance)
+    with np.errstate(over="ignore", invalid="ignore"):
+        std = X.std(axis=0)
+    return X.mean(axis=0), np.where(np.isnan(std), np.inf, std)
+
+
+def _varies(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Whether each column is more than a constant with rounding errors."""
+    return std > ROUNDING * np.maximum(std.max(), np.abs(mean))
+
+
+def _remedy(name: str, columns: list[Column], *, is_sparse: bool) -> str:
+    if not columns:
+        return "Lower learning_rate_init, or set max_grad_norm=1."
+    scaler = "MaxAbsScaler" if is_sparse else "StandardScaler"
+    return (
+        f"The inputs are not scaled, for example {', '.join(map(str, columns))}."
+        f" Scale them with make_pipeline({scaler}(), {name}())."
+    )
+
+
+# ------------------------------------------------------------------------ before training
+
+
+def warn_of_another_scale(estimator, training: Samples, held: Samples) -> None:
+    """Warn if validation rows are on another scale than the training rows.
+
+    As if they had not gone through a scaler that X has gone through. Few rows, constant columns
+    and sparse X are not judged.
+    """
+    if training.is_sparse or held.is_sparse or min(len(training), len(held)) < FEW_ROWS:
+        return
+    X, X_val = (_some(samples)[0].astype(np.float64) for samples in (training, held))
+    found = _on_another_scale(X, X_val)
+    if not found:
+        return
+    names = _names(estimator, found[:FEW_COLUMNS])
+    columns = [
+        f"{name} ({X[:, k].mean():.3g} +- {X[:, k].std():.3g} in X,"
+        f" {X_val[:, k].mean():.3g} +- {X_val[:, k].std():.3g} in X_val)"
+        for k, name in zip(found, names, strict=False)
+    ]
+    more = f" and {len(found) - len(names)} more" if len(found) > len(names) else ""
+    warnings.warn(
+        f"X_val is on another scale than X: {', '.join(columns)}{more}. X_val must go through the"
+        " same steps as X, such as a scaler: in a Pipeline, with transform_input=['X_val'].",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def _on_another_scale(X: np.ndarray, X_val: np.ndarray) -> list[int]:
+    """Numbers of the columns that are far off, far wider or, if most are so, far narrower.
+
+    Medians and quartiles are compared with whole ranges and standard deviations, so that no
+    single row decides. A single narrow column is no sign: a date is, in rows of the last days.
+    """
+    low, median, high = np.quantile(X_val, [0.25, 0.5, 0.75], axis=0)
+    std, std_val = X.std(axis=0), X_val.std(axis=0)
+    spread = np.subtract(*np.quantile(X, [0.75, 0.25], axis=0))
+    beyond = np.maximum(X.min(axis=0) - median, median - X.max(axis=0))
+    varies = _varies(X.mean(axis=0), std)
+    narrow = varies & (std_val > 0) & (spread > WIDE * std_val)
+    found = varies & ((beyond > FAR * std) | (high - low > WIDE * std))
+    if 2 * narrow.sum() > varies.sum():
+        found |= narrow
+    return np.flatnonzero(found).tolist()

@@ -1,0 +1,45 @@
+"""What tab completion shows of the package."""
+
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+import sknormnet
+from sknormnet import inspection
+
+MODULES = {"inspection", "nn", "training"}
+
+
+def test_dir_shows_the_public_names():
+    assert dir(sknormnet) == sorted({*sknormnet.__all__, *MODULES})
+    assert {"PackedGridSearchCV", "PackedRandomizedSearchCV"} < {*dir(sknormnet)}
+    assert dir(inspection) == sorted(inspection.__all__)
+
+
+@pytest.mark.parametrize("module", [sknormnet, inspection], ids=lambda x: x.__name__)
+def test_dir_shows_nothing_that_is_not_there_or_private(module):
+    for name in dir(module):
+        assert not name.startswith("_") or name == "__version__"
+        assert isinstance(getattr(module, name), ModuleType) == (name in MODULES)
+        assert name not in ("Any", "TYPE_CHECKING")
+
+
+def test_there_is_no_other_name():
+    with pytest.raises(AttributeError, match="module 'sknormnet' has no attribute 'typo'"):
+        _ = sknormnet.typo
+
+
+def test_searches_and_inspection_load_when_they_are_asked_for():
+    code = """
+import sys, sknormnet
+dir(sknormnet)
+lazy = "sknormnet.inspection", "sknormnet.estimators.search"
+assert not any(name in sys.modules for name in lazy)
+assert sknormnet.inspection.layer_statistics
+assert sknormnet.PackedGridSearchCV
+assert all(name in sys.modules for name in lazy)
+assert "matplotlib" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
