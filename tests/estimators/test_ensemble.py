@@ -202,7 +202,7 @@ def test_threads_change_nothing(monkeypatch):
 
 def test_a_stack_is_cut_so_that_it_stays_in_cache():
     network = SimpleNamespace(
-        parameters=np.zeros(100_000), n_units=1000, dtype=np.dtype(np.float64)
+        parameters=np.zeros(100_000), weight_shapes=[(600, 400)], dtype=np.dtype(np.float64)
     )
     member = SimpleNamespace(
         job=SimpleNamespace(run=SimpleNamespace(network=network)), batching={"batch_size": 100}
