@@ -42,4 +42,4 @@ assert sknormnet.PackedGridSearchCV
 assert all(name in sys.modules for name in lazy)
 assert "matplotlib" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)

@@ -651,18 +651,15 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         """
         X = self._validate_inputs(X)
         networks = [run.network for run in self._runs]
-        n_rows = networks[0].chunk_rows
-        step = max(1, n_rows // len(networks))  # as many numbers as of a single member
-        whole: tuple[np.ndarray, ...] = ()
-        for start in range(0, X.shape[0], n_rows):
-            chunk = X[start : start + n_rows]
-            raws = [_finite(network, network.predict, chunk) for network in networks]
-            for first in range(0, chunk.shape[0], step):
-                parts = function([raw[first : first + step] for raw in raws])
-                whole = whole or tuple(np.empty((X.shape[0], *x.shape[1:]), x.dtype) for x in parts)
-                for array, part in zip(whole, parts, strict=True):
-                    array[start + first : start + first + len(part)] = part
-        return whole
+
+        def of_rows(X) -> tuple[np.ndarray, ...]:
+            return function([_finite(network, network.predict, X) for network in networks])
+
+        step = max(1, networks[0].chunk_rows // len(networks))
+        if X.shape[0] <= step:
+            return of_rows(X)
+        parts = [of_rows(X[start : start + step]) for start in range(0, X.shape[0], step)]
+        return tuple(map(np.concatenate, zip(*parts, strict=True)))
 
     def _sample_raw(self, X, n_samples, random_state) -> Iterator[np.ndarray]:
         """Raw predictions with dropout on, time after time, of one member after the other."""
@@ -756,17 +753,17 @@ def hidden_number(layer, n_hidden: int) -> int:
 
 
 def _finite(network: Network, predict: Callable, X) -> np.ndarray:
-    """Return what the network makes of X, which must be numbers."""
+    """Return what `predict` returns for X, which must be finite numbers."""
     with np.errstate(over="ignore", invalid="ignore"):
         values = predict(X)
     if np.isfinite(values).all():
         return values
     if not network.is_finite():
         raise ValueError("The network has no finite weights: its training has diverged.")
-    wider = " or fit with dtype='float64'" if network.dtype == np.float32 else ""
+    wider = ", or fit with dtype='float64'" if network.dtype == np.float32 else ""
     raise ValueError(
-        f"X contains values too large for the {network.dtype} network: what it makes of them is"
-        f" not finite. Scale X, as with StandardScaler{wider}."
+        f"X contains values too large for the {network.dtype} network: its outputs are not finite"
+        f" numbers. Scale X, for example with StandardScaler{wider}."
     )
 
 

@@ -105,7 +105,8 @@ def check_range(data: Rows, dtype: np.dtype, *, suffix: str = "") -> None:
     """Raise an error if X or y are infinite in the precision of the network."""
     largest = float(np.finfo(dtype).max)
     if data.largest_input > largest:
-        name, found, remedy = f"X{suffix}", data.largest_input, "Scale it, as with StandardScaler"
+        name, found = f"X{suffix}", data.largest_input
+        remedy = "Scale it, for example with StandardScaler"
     elif not data.largest_target <= largest:  # NaN too, where numbers cancel out
         name, found, remedy = f"y{suffix}", data.largest_target, "Scale it"
     else:
@@ -138,7 +139,7 @@ def check_network(network: Network, training: Samples, largest_input: float) -> 
     raise ValueError(
         "The network's predictions for its training rows are not finite: training has diverged,"
         f" or X contains values too large for the {network.dtype} network. Decrease"
-        " 'learning_rate_init', or scale X, as with StandardScaler."
+        " 'learning_rate_init', or scale X, for example with StandardScaler."
     )
 
 

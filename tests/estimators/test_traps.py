@@ -320,7 +320,7 @@ def test_names_are_listed_in_alphabetical_order():
         "except ValueError as error: print(error)"
     )
     names = "{'elu', 'gelu', 'identity', 'leaky_relu', 'logistic', 'mish', 'relu', 'selu', 'silu',"
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-P", "-c", code]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert f"must be a str among {names} 'softplus', 'tanh'}}, an instance of" in told
 
