@@ -167,8 +167,8 @@ def _kind(progress: Progress) -> tuple:
     job = progress.job
     run, network = job.run, job.run.network
     optimizer = run.optimizer
-    if optimizer.of_member:
-        optimizer = replace(optimizer, **{optimizer.of_member: None})
+    if optimizer.per_network_setting:
+        optimizer = replace(optimizer, **{optimizer.per_network_setting: None})
     data = len(job.training), job.training.is_sparse
     return (
         network.stacking_key(), job.loss, optimizer,

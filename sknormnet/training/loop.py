@@ -12,7 +12,7 @@ import numpy as np
 
 from sknormnet._aligned import aligned_empty
 from sknormnet.training.batches import Batch
-from sknormnet.training.blocks import Penalty, blocks, scratch_for
+from sknormnet.training.blocks import Penalty, add_penalty_gradient, blocks, cast, scratch_for
 from sknormnet.training.optimizers import Optimizer, State
 from sknormnet.training.stopping import Patience
 
@@ -124,9 +124,9 @@ def objective(
             squares = np.vecdot(W, W)[:, None] if is_stack else float(np.dot(W, W))
             value += 0.5 * strength * squares
             if penalty_gradient:
-                penalty = Penalty(strength, network.n_weights)
-                for _ in blocks(network.parameters, gradient, scratch=scratch, penalty=penalty):
-                    pass
+                vectors = W, gradient[..., : network.n_weights]
+                for _, (w, g), buffer in blocks(vectors, scratch):
+                    add_penalty_gradient(w, g, cast(strength, W.dtype), buffer)
         return value
 
     def _values(y, raw, weight) -> np.ndarray:

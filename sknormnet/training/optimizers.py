@@ -1,13 +1,14 @@
-"""Optimisers on one flat vector, as frozen settings; their state is held by the caller."""
+"""Optimizers on one flat vector, as frozen settings; the caller holds their state."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sknormnet._aligned import aligned_zeros
-from sknormnet.training.blocks import Penalty, blocks, cast
+from sknormnet.training.blocks import Penalty, add_penalty_gradient, blocks, cast
 
 NO_PENALTY = Penalty()
 
@@ -15,31 +16,117 @@ State = dict[str, Any]
 
 
 class Optimizer(ABC):
-    """Settings of an optimiser, under the names of the estimators' parameters.
+    """Settings of an optimizer, under the names of the estimators' parameters.
 
-    To write one, derive a frozen dataclass from this class or from an optimiser of this module.
-    It keeps no state of its own: `start` makes it, `update` changes it. Write `adopt` as well if
-    the meaning of the state depends on a setting.
+    To write one, derive a frozen dataclass from this class or from an optimizer of this module,
+    with `start` and `step`. The L2 penalty and weight decay act around `step`, so no optimizer
+    can miss them.
 
     Attributes
     ----------
     stacks : bool
-        Whether `update` can be given stacks of vectors, of shape (n_networks, n_parameters),
-        with rates of shape (n_networks, 1), and steps each as it would on its own.
-    of_member : str
-        The setting, if any, that each network of a stack may have its own value of: it is then
-        of the shape of the rates.
+        Whether `step` works on stacks of vectors, of shape (n_networks, n_parameters), with
+        rates of shape (n_networks, 1), and gives each network the step it would get alone.
+    per_network_setting : str
+        The setting, if any, that may differ within a stack: it then has the shape of the rates.
     """
 
     stacks: ClassVar[bool] = False
-    of_member: ClassVar[str] = ""
+    per_network_setting: ClassVar[str] = ""
 
     @abstractmethod
     def start(self, parameters: np.ndarray) -> State:
-        """State before the first step: a dict, of which copies and pickles are made."""
+        """Return the state before the first step.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n_parameters,)
+
+        Returns
+        -------
+        state : dict
+            Arrays of the shape of the parameters, and numbers.
+        """
+
+    @abstractmethod
+    def step(
+        self,
+        parameters: np.ndarray,
+        gradient: np.ndarray,
+        state: Sequence[np.ndarray],
+        coefficients: Any,
+        scratch: np.ndarray,
+    ) -> None:
+        """Change one block of the parameters and of the state, in place.
+
+        Parameters
+        ----------
+        parameters, gradient : ndarray of shape (n_block,)
+            The gradient has the penalty's part in it; it may be overwritten.
+        state : sequence of ndarray of shape (n_block,)
+            The arrays of the state, in the order in which `start` has them.
+        coefficients : object
+            As `coefficients` returned it for this step; by default, the learning rate.
+        scratch : ndarray of shape (n_block,)
+            A buffer for intermediate results.
+        """
+
+    def coefficients(self, state: State, rate: Any, dtype: np.dtype) -> Any:
+        """Return the numbers that a step needs, once for all blocks; may count steps in `state`.
+
+        Parameters
+        ----------
+        state : dict
+        rate : float
+            Learning rate.
+        dtype : dtype
+            Of the parameters.
+        """
+        return cast(rate, dtype)
+
+    def decay(self, rate: Any) -> Any:
+        """Return the share that the weights lose before each step, or None for no decay."""
+        return None
+
+    def update(
+        self,
+        parameters: np.ndarray,
+        gradient: np.ndarray,
+        state: State,
+        rate: Any,
+        scratch: np.ndarray,
+        penalty: Penalty = NO_PENALTY,
+    ) -> None:
+        """Do one step, block by block: penalty, decay, then `step`, while a block is in cache.
+
+        Parameters
+        ----------
+        parameters, gradient : ndarray of shape (n_parameters,)
+            The gradient is the loss's, without the penalty's part; it may be overwritten.
+        state : dict
+            As `start` made it and earlier steps left it.
+        rate : float
+            Learning rate.
+        scratch : ndarray
+            A buffer as long as a block, see `scratch_for`.
+        penalty : Penalty
+        """
+        dtype, decay = parameters.dtype, self.decay(rate)
+        strength, n_weights = cast(penalty.strength, dtype), penalty.n_weights
+        # A decay above 1 leaves nothing of the weights; it does not turn their sign.
+        kept = None if decay is None else cast(_not_negative(1 - decay), dtype)
+        coefficients = self.coefficients(state, rate, dtype)
+        arrays = [x for x in state.values() if isinstance(x, np.ndarray)]
+        for start, (p, g, *own), buffer in blocks((parameters, gradient, *arrays), scratch):
+            n = n_weights - start
+            if strength is not None and n > 0:
+                add_penalty_gradient(p[..., :n], g[..., :n], strength, buffer[..., :n])
+            if kept is not None and n > 0:
+                np.multiply(p[..., :n], kept, out=p[..., :n])
+            self.step(p, g, own, coefficients, buffer)
 
     def adopt(self, state: State, before: Any) -> State:
-        """Return the state to go on with, where `partial_fit` finds other settings than before.
+        """Return the state to continue with where settings change between calls of `partial_fit`.
 
         Parameters
         ----------
@@ -55,34 +142,6 @@ class Optimizer(ABC):
         """
         return state
 
-    @abstractmethod
-    def update(
-        self,
-        parameters: np.ndarray,
-        gradient: np.ndarray,
-        state: State,
-        rate: float,
-        scratch: np.ndarray,
-        penalty: Penalty = NO_PENALTY,
-    ) -> None:
-        """One step: change `parameters` and `state` in place.
-
-        Parameters
-        ----------
-        parameters : ndarray of shape (n_parameters,)
-        gradient : ndarray of shape (n_parameters,)
-            The loss's, without the penalty's part; it may be overwritten.
-        state : dict
-            As `start` made it and earlier steps left it.
-        rate : float
-            Learning rate.
-        scratch : ndarray
-            To work in, as long as a block.
-        penalty : Penalty
-            What shrinks the weights: :func:`~sknormnet.training.blocks.blocks`, which goes
-            through the vectors piece by piece, adds it to the gradient.
-        """
-
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
@@ -93,27 +152,27 @@ class SGD(Optimizer):
     """
 
     stacks: ClassVar[bool] = True
-    of_member: ClassVar[str] = "momentum"
+    per_network_setting: ClassVar[str] = "momentum"
     momentum: float = 0.9
     nesterovs_momentum: bool = True
 
-    def start(self, parameters):
+    def start(self, parameters: np.ndarray) -> State:
         return {"velocity": _zeros_like(parameters)}
 
-    def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
-        rate, momentum = (cast(x, parameters.dtype) for x in (rate, self.momentum))
-        for p, g, v, step in blocks(
-            parameters, gradient, state["velocity"], scratch=scratch, penalty=penalty
-        ):
-            np.multiply(g, rate, out=step)
-            v *= momentum
-            v -= step
-            if self.nesterovs_momentum:
-                p -= step
-                np.multiply(v, momentum, out=step)
-                p += step
-            else:
-                p += v
+    def coefficients(self, state: State, rate: Any, dtype: np.dtype) -> Any:
+        return cast(rate, dtype), cast(self.momentum, dtype)
+
+    def step(self, parameters, gradient, state, coefficients, scratch) -> None:
+        (v,), (rate, momentum) = state, coefficients
+        np.multiply(gradient, rate, out=scratch)
+        v *= momentum
+        v -= scratch
+        if self.nesterovs_momentum:
+            parameters -= scratch
+            np.multiply(v, momentum, out=scratch)
+            parameters += scratch
+        else:
+            parameters += v
 
 
 @dataclass(frozen=True)
@@ -133,12 +192,12 @@ class Adam(Optimizer):
     beta_2: float = 0.999
     epsilon: float = 1e-8
 
-    def start(self, parameters):
+    def start(self, parameters: np.ndarray) -> State:
         return {"m": _zeros_like(parameters), "v": _zeros_like(parameters), "t": 0}
 
-    def adopt(self, state, before):
-        # The bias-corrected averages, (1 - beta) / (1 - beta**t) times the state, go on as
-        # they are; with other betas, another state stands for them.
+    def adopt(self, state: State, before: Any) -> State:
+        # The bias-corrected averages, (1 - beta) / (1 - beta**t) times the state, stay as
+        # they are; under other betas, another state stands for them.
         for name, old, new in (
             ("m", before.beta_1, self.beta_1),
             ("v", before.beta_2, self.beta_2),
@@ -147,22 +206,21 @@ class Adam(Optimizer):
                 state[name] *= _correction(old, state["t"]) / _correction(new, state["t"])
         return state
 
-    def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
+    def coefficients(self, state: State, rate: Any, dtype: np.dtype) -> Any:
         # The state is m / (1 - beta_1) and v / (1 - beta_2), which saves two passes of
-        # eleven; the factors are made up for in the rate and in epsilon.
+        # eleven; the rate and epsilon make up for the factors.
         state["t"] += 1
         t, (beta_1, beta_2) = state["t"], (self.beta_1, self.beta_2)
         factor = (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) / (1 - beta_2) ** 0.5
-        rate = cast(rate * factor, parameters.dtype)
-        epsilon = self.epsilon / (1 - beta_2) ** 0.5
-        for p, g, m, v, step in blocks(
-            parameters, gradient, state["m"], state["v"], scratch=scratch, penalty=penalty
-        ):
-            self._average(g, m, v, step)
-            _descend(p, m, v, epsilon, rate, step)
+        return cast(rate * factor, dtype), self.epsilon / (1 - beta_2) ** 0.5
 
-    def _average(self, g, m, v, scratch) -> None:
-        """Take the gradient into both running averages."""
+    def step(self, parameters, gradient, state, coefficients, scratch) -> None:
+        (m, v), (rate, epsilon) = state, coefficients
+        self._update_averages(gradient, m, v, scratch)
+        _descend(parameters, m, v, epsilon, rate, scratch)
+
+    def _update_averages(self, g, m, v, scratch) -> None:
+        """Add the gradient to both running averages."""
         np.multiply(m, self.beta_1, out=m)
         np.add(m, g, out=m)
         np.multiply(v, self.beta_2, out=v)
@@ -174,22 +232,19 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: ``W -= rate * weight_decay * W`` before each step.
 
-    Where ``rate * weight_decay`` is above 1, it counts as 1, and the step starts from W = 0.
-
     Unlike the gradient of an L2 penalty, the decay is not divided by the root of v, so that
-    all weights shrink alike, however large their gradients are.
+    all weights shrink alike, however large their gradients are. A share above 1 counts as 1.
 
     References
     ----------
     Loshchilov and Hutter (2019), "Decoupled weight decay regularization", arXiv 1711.05101.
     """
 
-    of_member: ClassVar[str] = "weight_decay"
+    per_network_setting: ClassVar[str] = "weight_decay"
     weight_decay: float = 0.01
 
-    def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
-        penalty = penalty._replace(decay=rate * self.weight_decay)
-        super().update(parameters, gradient, state, rate, scratch, penalty)
+    def decay(self, rate: Any) -> Any:
+        return rate * self.weight_decay
 
 
 @dataclass(frozen=True)
@@ -204,21 +259,18 @@ class NAdam(Adam):
     Dozat (2016), "Incorporating Nesterov momentum into Adam", ICLR workshop.
     """
 
-    def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
-        # The state is that of Adam: m / (1 - beta_1) and v / (1 - beta_2).
-        state["t"] += 1
+    def coefficients(self, state: State, rate: Any, dtype: np.dtype) -> Any:
+        rate, _ = super().coefficients(state, rate, dtype)
         t, (beta_1, beta_2) = state["t"], (self.beta_1, self.beta_2)
-        factor = (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) / (1 - beta_2) ** 0.5
-        rate = cast(rate * factor, parameters.dtype)
         ahead = beta_1 * (1 - beta_1**t) / (1 - beta_1 ** (t + 1))
-        epsilon = self.epsilon * ((1 - beta_2**t) / (1 - beta_2)) ** 0.5
-        for p, g, m, v, step in blocks(
-            parameters, gradient, state["m"], state["v"], scratch=scratch, penalty=penalty
-        ):
-            self._average(g, m, v, step)
-            np.multiply(m, ahead, out=step)
-            np.add(g, step, out=g)
-            _descend(p, g, v, epsilon, rate, step)
+        return rate, self.epsilon * ((1 - beta_2**t) / (1 - beta_2)) ** 0.5, ahead
+
+    def step(self, parameters, gradient, state, coefficients, scratch) -> None:
+        (m, v), (rate, epsilon, ahead) = state, coefficients
+        self._update_averages(gradient, m, v, scratch)
+        np.multiply(m, ahead, out=scratch)
+        np.add(gradient, scratch, out=gradient)
+        _descend(parameters, gradient, v, epsilon, rate, scratch)
 
 
 @dataclass(frozen=True)
@@ -234,19 +286,20 @@ class RMSprop(Optimizer):
     beta_2: float = 0.999
     epsilon: float = 1e-8
 
-    def start(self, parameters):
+    def start(self, parameters: np.ndarray) -> State:
         return {"v": _zeros_like(parameters)}
 
-    def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
-        rate = cast(rate, parameters.dtype)
-        for p, g, v, step in blocks(
-            parameters, gradient, state["v"], scratch=scratch, penalty=penalty
-        ):
-            np.multiply(v, self.beta_2, out=v)
-            np.multiply(g, g, out=step)
-            np.multiply(step, 1 - self.beta_2, out=step)
-            np.add(v, step, out=v)
-            _descend(p, g, v, self.epsilon, rate, step)
+    def step(self, parameters, gradient, state, coefficients, scratch) -> None:
+        (v,) = state
+        np.multiply(v, self.beta_2, out=v)
+        np.multiply(gradient, gradient, out=scratch)
+        np.multiply(scratch, 1 - self.beta_2, out=scratch)
+        np.add(v, scratch, out=v)
+        _descend(parameters, gradient, v, self.epsilon, coefficients, scratch)
+
+
+def _not_negative(number: Any) -> Any:
+    return np.maximum(number, 0) if isinstance(number, np.ndarray) else max(number, 0.0)
 
 
 def _correction(beta: float, t: int) -> float:

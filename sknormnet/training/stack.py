@@ -21,7 +21,7 @@ class Stack(Run):
     Attributes
     ----------
     members : list of Run
-        With optimisers of one kind, set alike but for their `of_member`.
+        With optimisers of one kind, set alike but for their `per_network_setting`.
     """
 
     members: list[Run] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Stack(Run):
 
 def _stacked_optimizer(optimizers: Sequence[Any]) -> Any:
     first = optimizers[0]
-    name = first.of_member
+    name = first.per_network_setting
     if not name or len({getattr(x, name) for x in optimizers}) == 1:
         return first
     column = np.array([[getattr(x, name)] for x in optimizers])

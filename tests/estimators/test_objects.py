@@ -18,8 +18,7 @@ from sklearn.preprocessing import scale
 import sknormnet
 from sknormnet import Activation, Loss, NormNetClassifier, NormNetRegressor, Optimizer, Schedule
 from sknormnet.nn.losses import BinaryLogLoss, Huber, IdentityLoss, MulticlassLogLoss
-from sknormnet.training.blocks import blocks
-from sknormnet.training.optimizers import NO_PENALTY, SGD, Adam, AdamW
+from sknormnet.training.optimizers import SGD, Adam, AdamW
 from sknormnet.training.schedules import Cosine, InverseScaling
 
 X, Y = load_iris(return_X_y=True)
@@ -80,12 +79,14 @@ class Signs(Optimizer):
     def start(self, parameters):
         return {"steps": 0}
 
-    def update(self, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY):
+    def coefficients(self, state, rate, dtype):
         state["steps"] += 1
-        for p, g, step in blocks(parameters, gradient, scratch=scratch, penalty=penalty):
-            np.sign(g, out=step)
-            step *= rate * self.size
-            p -= step
+        return rate * self.size
+
+    def step(self, parameters, gradient, state, coefficients, scratch):
+        np.sign(gradient, out=scratch)
+        scratch *= coefficients
+        parameters -= scratch
 
 
 @dataclass
