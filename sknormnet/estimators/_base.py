@@ -314,8 +314,9 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         UserWarning
             If parameters are set that have no effect in this fit.
         """
-        with undone_on_failure(self):
-            return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        with working_copy(self) as copied:
+            copied._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        return self
 
     def _prepare_fit(
         self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
@@ -847,12 +848,19 @@ def _of_members(arrays: Sequence[np.ndarray]) -> np.ndarray:
 
 
 @contextmanager
-def undone_on_failure(estimator: BaseEstimator) -> Iterator[None]:
-    """Give an estimator back the attributes that it had, if the block fails."""
-    before = vars(estimator).copy()
+def working_copy(estimator: Any) -> Iterator[Any]:
+    """Yield a shallow copy to be fitted, whose attributes the estimator gets if all goes well.
+
+    Until then, the estimator is what it was, for predictions in other threads too. If the block
+    fails, it stays so; only scikit-learn's record of its callbacks is passed on.
+    """
+    copied = object.__new__(type(estimator))
+    vars(copied).update(vars(estimator))
     try:
-        yield
+        yield copied
     except BaseException:
-        ended = {name: x for name, x in vars(estimator).items() if name in CALLBACK_STATE}
-        estimator.__dict__ = before | ended  # at one go: a second Ctrl+C finds all or nothing
+        for name in CALLBACK_STATE:
+            if name in vars(copied):
+                setattr(estimator, name, vars(copied)[name])
         raise
+    estimator.__dict__ = vars(copied)

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from sknormnet.estimators._base import BaseNormNet, spread, undone_on_failure
+from sknormnet.estimators._base import BaseNormNet, spread, working_copy
 from sknormnet.estimators._sklearn import (
     Interval,
     StrOptions,
@@ -495,15 +495,16 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         ValueError
             As `fit` does, and with ``early_stopping=True``.
         """
-        with undone_on_failure(self):
-            if self.class_weight == "balanced":
-                raise ValueError(
-                    "class_weight='balanced' is not supported by partial_fit, which does not see"
-                    " all of y. Pass the weights as a dict, from"
-                    " sklearn.utils.class_weight.compute_class_weight."
-                )
-            check_partial_fit_first_call(self, classes)
-            return self._partial_fit(X, y, sample_weight)
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' is not supported by partial_fit, which does not see"
+                " all of y. Pass the weights as a dict, from"
+                " sklearn.utils.class_weight.compute_class_weight."
+            )
+        with working_copy(self) as copied:
+            check_partial_fit_first_call(copied, classes)
+            copied._partial_fit(X, y, sample_weight)
+        return self
 
     def predict(self, X) -> np.ndarray:
         """Predict classes.

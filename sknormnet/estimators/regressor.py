@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.metaestimators import available_if
 
-from sknormnet.estimators._base import BaseNormNet, spread, undone_on_failure
+from sknormnet.estimators._base import BaseNormNet, spread, working_copy
 from sknormnet.estimators._sklearn import Interval, StrOptions, fit_context
 from sknormnet.estimators._validation import Rows
 from sknormnet.nn.losses import LOSSES, Loss, Quantiles
@@ -498,8 +498,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         ValueError
             As `fit` does, and with ``early_stopping=True``.
         """
-        with undone_on_failure(self):
-            return self._partial_fit(X, y, sample_weight)
+        with working_copy(self) as copied:
+            copied._partial_fit(X, y, sample_weight)
+        return self
 
     def predict(self, X, return_std=False):
         """Predict targets.

@@ -498,3 +498,18 @@ def test_an_interrupt_before_training_changes_nothing():
     with pytest.raises(KeyboardInterrupt):
         model.set_params(init=Interrupts()).fit(X, Y)
     assert state(model) == before
+
+
+def test_predictions_beside_a_fit_are_those_of_the_network_before():
+    # The classes differ as well, so that a mixture of old and new attributes would fail.
+    model = plain_classifier(**SETTINGS).fit(X, Y)
+    expected, seen = model.predict(X), []
+
+    def rate(progress):
+        seen.append(model.predict(X))
+        return 1.0
+
+    model.set_params(learning_rate=rate).fit(X, Y == 1)
+    assert len(seen) > 5
+    assert all(np.array_equal(labels, expected) for labels in seen)
+    assert_array_equal(model.classes_, [False, True])
