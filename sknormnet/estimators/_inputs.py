@@ -126,14 +126,14 @@ def _as_numbers(column) -> np.ndarray:
 
 
 def _is_finite(column) -> bool:
-    try:
-        return bool(np.isfinite(_as_numbers(column)).all())
-    except (TypeError, ValueError):
-        return True  # no numbers, so it is another error's matter
+    # Columns of words or dates have an error of their own.
+    return _is_no_number(column) or bool(np.isfinite(_as_numbers(column)).all())
 
 
 def _is_no_number(column) -> bool:
     """Whether a column holds something else than numbers and missing values."""
+    if hasattr(column.dtype, "is_numeric"):  # of polars, whose early versions crash in to_numpy
+        return not (column.dtype.is_numeric() or str(column.dtype) == "Boolean")
     kind = np.asarray(column).dtype.kind
     if kind in "Mmc":  # complex numbers have an error of their own
         return kind != "c"
