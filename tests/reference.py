@@ -152,7 +152,7 @@ def train(p, batch, *, activations, batchnorm, epsilon, masks, loss, alpha):
     ``masks[0]`` multiplies X and ``masks[k]`` the output of hidden layer k: kept / keep_prob.
     """
     X = np.asarray(batch.X.toarray() if hasattr(batch.X, "toarray") else batch.X, np.float64)
-    weight, share = (np.asarray(a, np.float64) for a in (batch.weight, batch.share.T))
+    weight, share = (np.asarray(a, np.float64) for a in (batch.weight, batch.row_weight.T))
     hidden = range(len(activations))
     a, z, y = [X * masks[0]], [], []  # inputs of the dense layers; and before and after f
     normed = []  # what batch norm was given

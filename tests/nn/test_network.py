@@ -127,7 +127,7 @@ def test_training_step_follows_the_plain_formulas(case, batchnorm, kind, dtype):
     )
 
     forward = network.build_forward(12, np.empty_like(network.parameters))
-    found_raw, _ = forward(batch.X, batch.share, np.random.default_rng(5))
+    found_raw, _ = forward(batch.X, batch.row_weight, np.random.default_rng(5))
     assert found_raw.dtype == dtype
     same_up_to_rounding(found_raw, raw, dtype)
 

@@ -23,7 +23,7 @@ def batches(samples, batch_size=5, *, min_batch_size=1, shuffle=True, seed=0):
     rng = np.random.default_rng(seed)
     for batch in samples.batches(rng, batch_size, min_batch_size=min_batch_size, shuffle=shuffle):
         yield batch._replace(
-            **{name: getattr(batch, name).copy() for name in ("X", "y", "weight", "share")}
+            **{name: getattr(batch, name).copy() for name in ("X", "y", "weight", "row_weight")}
         )
 
 
@@ -57,7 +57,7 @@ def test_an_epoch_has_every_row_once(batch_size, shuffle, weight, rows):
         mean = w[expected].mean()
         assert_allclose(batch.total, len(own) * mean)
         assert_allclose(batch.weight, w[own, None] / (len(own) * mean))
-        assert_allclose(batch.share, w[None, own] / w[own].sum())
+        assert_allclose(batch.row_weight, w[None, own] / w[own].sum())
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_unshuffled_batches_draw_nothing():
 
 @pytest.mark.parametrize("rows", [None, np.delete(np.arange(N_ROWS), [3, 8, 9])])
 def test_a_large_X_is_shuffled_piece_by_piece(monkeypatch, rows):
-    monkeypatch.setattr(batches_module, "PIECE", 2 * N_FEATURES)
-    monkeypatch.setattr(batches_module, "POOL", 6 * N_FEATURES)
+    monkeypatch.setattr(batches_module, "READ_ELEMENTS", 2 * N_FEATURES)
+    monkeypatch.setattr(batches_module, "SHUFFLE_ELEMENTS", 6 * N_FEATURES)
     samples = Samples(X, Y, rows=rows, dtype=np.float64)
     all_rows = list(range(N_ROWS)) if rows is None else rows.tolist()
     pieces = [all_rows[start : start + 2] for start in range(0, len(all_rows), 2)]
@@ -174,8 +174,8 @@ def test_reading_ahead_asks_for_the_pages_of_the_rows(tmp_path):
 
 
 def test_a_mapped_file_is_read_piece_by_piece(monkeypatch, tmp_path):
-    monkeypatch.setattr(batches_module, "PIECE", 2 * N_FEATURES)
-    monkeypatch.setattr(batches_module, "POOL", 6 * N_FEATURES)
+    monkeypatch.setattr(batches_module, "READ_ELEMENTS", 2 * N_FEATURES)
+    monkeypatch.setattr(batches_module, "SHUFFLE_ELEMENTS", 6 * N_FEATURES)
     np.save(tmp_path / "X.npy", X)
     mapped = Samples(np.load(tmp_path / "X.npy", mmap_mode="r"), Y, dtype=np.float64)
     in_memory = Samples(X, Y, dtype=np.float64)
@@ -191,7 +191,7 @@ def test_weights_by_hand():
     first, second = batches(samples, 2, shuffle=False)
     assert first.total == second.total == 4
     assert_array_equal(first.weight, [[0.25], [0.75]])
-    assert_array_equal(first.share, [[0.25, 0.75]])
+    assert_array_equal(first.row_weight, [[0.25, 0.75]])
     first, second = batches(samples, 3, shuffle=False)
     assert (first.total, second.total) == (6, 2)
     assert_allclose(first.weight, [[1 / 6], [3 / 6], [2 / 6]])
@@ -199,7 +199,7 @@ def test_weights_by_hand():
     samples = Samples(X[:4], Y[:4], weight=np.array([1.0, 3, 4, 4]), dtype=np.float64)
     _, second = batches(samples, 2, shuffle=False)
     assert_allclose(second.weight, [[4 / 6], [4 / 6]])  # heavier than the average batch
-    assert_array_equal(second.share, [[0.5, 0.5]])
+    assert_array_equal(second.row_weight, [[0.5, 0.5]])
 
 
 @pytest.mark.parametrize("factor", [1e-3, 7.0])
@@ -208,7 +208,7 @@ def test_only_the_ratios_of_weights_count(factor):
     other = batches(Samples(X, Y, weight=factor * WEIGHT, dtype=np.float64))
     for batch, scaled in zip(one, other, strict=True):
         assert_allclose(scaled.weight, batch.weight, rtol=1e-12)
-        assert_allclose(scaled.share, batch.share, rtol=1e-12)
+        assert_allclose(scaled.row_weight, batch.row_weight, rtol=1e-12)
         assert_allclose(scaled.total, factor * batch.total, rtol=1e-12)
 
 
@@ -218,7 +218,7 @@ def test_equal_weights_are_no_weights():
     for batch, other in zip(without, equal, strict=True):
         assert batch.total == other.total
         assert_allclose(other.weight, batch.weight, rtol=1e-15)
-        assert_allclose(other.share, batch.share, rtol=1e-15)
+        assert_allclose(other.row_weight, batch.row_weight, rtol=1e-15)
 
 
 def test_targets_and_weights_of_the_rows():
@@ -270,7 +270,9 @@ def test_the_same_rows_whatever_the_kind_of_x(kind, shuffle, rows, dtype, tmp_pa
         assert_array_equal(dense, exact[(reference.y[:, 0]).astype(int)])
         assert_array_equal(batch.y, reference.y)
         assert_array_equal(batch.weight, reference.weight)
-        assert {getattr(batch, x).dtype for x in ("X", "y", "weight", "share")} == {np.dtype(dtype)}
+        assert {getattr(batch, x).dtype for x in ("X", "y", "weight", "row_weight")} == {
+            np.dtype(dtype)
+        }
         assert sparse.issparse(batch.X) == kind.startswith("csr")
 
 
@@ -314,7 +316,7 @@ def test_whole(rows, weight):
     assert_array_equal(batch.y, Y[which])
     assert_allclose(batch.total, w.sum())
     assert_allclose(batch.weight, w[:, None] / w.sum())
-    assert_allclose(batch.share, w[None] / w.sum())
+    assert_allclose(batch.row_weight, w[None] / w.sum())
 
 
 @pytest.mark.parametrize("kind", ["f8", "f4", "csr_matrix", "memmap"])

@@ -55,7 +55,9 @@ def test_alpha_shrinks_weights_only(batchnorm, dtype, size, monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK", size)
     network = build(batchnorm=batchnorm, dtype=dtype)
     batch = batch_for("squared_error")
-    batch = batch._replace(**{x: getattr(batch, x).astype(dtype) for x in ("X", "weight", "share")})
+    batch = batch._replace(
+        **{x: getattr(batch, x).astype(dtype) for x in ("X", "weight", "row_weight")}
+    )
     without, d_without = objective(network, SquaredError(), alpha=0.0)
     shrinking, d_shrinking = objective(network, SquaredError(), alpha=3.0)
     value, value_shrinking = without(batch, None), shrinking(batch, None)
@@ -75,7 +77,7 @@ def test_alpha_shrinks_weights_only(batchnorm, dtype, size, monkeypatch):
 def test_the_objective_leaves_the_data_and_the_parameters_alone():
     network = build(batchnorm="before", keep_probs=(0.5, 0.5))
     batch = batch_for("squared_error")
-    for array in (batch.X, batch.y, batch.weight, batch.share, network.parameters):
+    for array in (batch.X, batch.y, batch.weight, batch.row_weight, network.parameters):
         array.flags.writeable = False
     evaluate, _ = objective(network, SquaredError(), alpha=1.0)
     assert np.isfinite(evaluate(batch, np.random.default_rng(0)))
