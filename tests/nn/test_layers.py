@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gradients import check_vjp
 from numpy.testing import assert_allclose, assert_array_equal
-from reference import normalise, normalise_backward
+from reference import normalize, normalize_backward
 from scipy import sparse
 
 from sknormnet.nn.activations import ACTIVATIONS
@@ -220,7 +220,7 @@ def test_dense_refuses_useless_starting_weights(W):
 
 
 def test_batch_norm_by_hand():
-    # Of 1, 3, 5, 7 the mean is 4 and the variance 5; sqrt(5 + 4) = 3, so that normalised
+    # Of 1, 3, 5, 7 the mean is 4 and the variance 5; sqrt(5 + 4) = 3, so that normalized
     # they are -1, -1/3, 1/3, 1, and times 3 plus 1: -2, 0, 2, 4.
     layer = BatchNorm(1, 4.0)
     arrays = arrays_of(layer)
@@ -238,7 +238,7 @@ def test_batch_norm_by_hand():
 
 def test_batch_norm_by_hand_with_weights():
     # Of 0 and 4 with weights 3 and 1 the mean is 1 and the variance (3 * 1 + 9) / 4 = 3;
-    # sqrt(3 + 1) = 2, so that normalised they are -1/2 and 3/2.
+    # sqrt(3 + 1) = 2, so that normalized they are -1/2 and 3/2.
     layer = BatchNorm(1, 1.0)
     arrays = arrays_of(layer)
     arrays.gamma[...], arrays.beta[...] = 1, 0
@@ -277,9 +277,9 @@ def test_batch_norm_follows_the_papers_derivatives():
     d_y, _ = rows(seed=2)
     y, backward = layer.build_forward(N_ROWS, arrays)(x, share, None)
     assert_allclose(
-        y, normalise(x, arrays.mean, arrays.var, arrays.gamma, arrays.beta, 1e-3), rtol=1e-12
+        y, normalize(x, arrays.mean, arrays.var, arrays.gamma, arrays.beta, 1e-3), rtol=1e-12
     )
-    d_x, d_gamma, d_beta = normalise_backward(d_y, x, share.T, arrays.gamma, 1e-3)
+    d_x, d_gamma, d_beta = normalize_backward(d_y, x, share.T, arrays.gamma, 1e-3)
     assert_allclose(backward(d_y.copy()), d_x, rtol=1e-10, atol=1e-12)
     assert_allclose(arrays.d_gamma, d_gamma[None], rtol=1e-12)
     assert_allclose(arrays.d_beta, d_beta[None], rtol=1e-12)
