@@ -91,8 +91,10 @@ def test_the_order_depends_on_seed_and_epoch(rows):
     assert row_indices(batches(samples, seed=1)) != first
     # Each epoch has another order.
     rng = np.random.default_rng(0)
-    one, other = (samples.batches(rng, 7, min_batch_size=1, shuffle=True) for _ in range(2))
-    assert next(one).y[:, 0].tolist() != next(other).y[:, 0].tolist()
+    first_epoch, second_epoch = (
+        samples.batches(rng, 7, min_batch_size=1, shuffle=True) for _ in range(2)
+    )
+    assert next(first_epoch).y[:, 0].tolist() != next(second_epoch).y[:, 0].tolist()
 
 
 def test_shuffling_does_not_modify_the_given_rows():
@@ -310,7 +312,7 @@ def test_the_data_are_not_modified():
 
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 @pytest.mark.parametrize("rows", [None, ROWS])
-def test_whole(rows, weight):
+def test_whole_returns_all_rows_as_one_batch(rows, weight):
     batch = Samples(X, Y, weight=weight, rows=rows, dtype=np.float64).whole()
     which = slice(None) if rows is None else rows
     w = np.ones(N_ROWS)[which] if weight is None else weight[which]
@@ -325,7 +327,7 @@ def test_whole(rows, weight):
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 @pytest.mark.parametrize("rows", [None, ROWS])
 @pytest.mark.parametrize("n_rows", [1, 5, 100])
-def test_chunks(n_rows, rows, weight, kind, tmp_path):
+def test_chunks_contain_all_rows_in_order(n_rows, rows, weight, kind, tmp_path):
     samples = Samples(of_kind(kind, tmp_path), Y, weight=weight, rows=rows, dtype=np.float64)
     found = [(x.copy(), w) for x, w in samples.chunks(n_rows)]
     sizes = [x.shape[0] for x, _ in found]
@@ -345,7 +347,7 @@ def test_chunks(n_rows, rows, weight, kind, tmp_path):
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 10])
-def test_row_numbers(n_rows):
+def test_row_numbers_count_from_0(n_rows):
     found = row_numbers(n_rows)
     assert_array_equal(found, range(n_rows))
     assert found.dtype == np.int32
