@@ -1,4 +1,4 @@
-"""Arrays that begin at a cache line, which NumPy's own do not when they are large."""
+"""Arrays that begin at a cache line; NumPy does not align its large arrays to one."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ CACHE_LINE = 64  # bytes
 
 
 def aligned_empty(shape: int | tuple[int, ...], dtype) -> np.ndarray:
-    """An uninitialised array whose vector loads do not straddle cache lines.
+    """Return an uninitialized array whose vector loads do not cross cache lines.
 
-    A multiplication of 65,536 float32 in cache takes 3.9 us so and 5.1 us otherwise; a step of
-    Adam over 670,000 parameters takes 7 % less.
+    Multiplying 65,536 float32 numbers in cache takes 3.9 us aligned and 5.1 us unaligned. A step
+    of Adam over 670,000 parameters takes 7 % less time with aligned arrays.
     """
     dtype = np.dtype(dtype)
     n_bytes = int(np.prod(shape)) * dtype.itemsize
@@ -19,7 +19,7 @@ def aligned_empty(shape: int | tuple[int, ...], dtype) -> np.ndarray:
 
 
 def aligned_zeros(shape: int | tuple[int, ...], dtype) -> np.ndarray:
-    """The same, all 0."""
+    """Return an aligned array of zeros."""
     zeros = aligned_empty(shape, dtype)
     zeros.fill(0)
     return zeros

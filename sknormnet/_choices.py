@@ -1,4 +1,4 @@
-"""What a parameter's value stands for: an object of a table, or a Python number."""
+"""Read parameter values: a name becomes an object of a table, a NumPy scalar a Python number."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def choose(what: str, choice: Any, table: Mapping[str, Any], kind: Any) -> Any:
-    """Return ``table[choice]`` for a name, and an instance of `kind` as it is.
+    """Return ``table[choice]`` for a name, and an instance of `kind` unchanged.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def choose(what: str, choice: Any, table: Mapping[str, Any], kind: Any) -> Any:
     Raises
     ------
     ValueError
-        If `choice` is neither.
+        If `choice` is neither a name in `table` nor an instance of `kind`.
     """
     if isinstance(choice, str) and choice in table:
         return table[choice]
@@ -36,20 +36,20 @@ def choose(what: str, choice: Any, table: Mapping[str, Any], kind: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return a NumPy scalar as the Python number that it is, and all else as it is.
+    """Convert a NumPy scalar to a Python number, and return any other value unchanged.
 
-    Parameters are read through this: NumPy's small integers would wrap around, and its floats
-    would bring their own precision along.
+    All parameters are converted, because small NumPy integers overflow and NumPy floats
+    impose their own precision on a calculation.
     """
     if isinstance(value, np.floating):
-        return float(value)  # the item of a longdouble is a longdouble
+        return float(value)  # the .item() of a longdouble would be a longdouble again
     return value.item() if isinstance(value, np.generic) else value
 
 
 def did_you_mean(choice: Any, names: Iterable[str]) -> str:
-    """Return a sentence with the name that is nearest to a misspelt one, or ``""``.
+    """Return a sentence that suggests the name closest to a misspelled one, or ``""``.
 
-    Upper and lower case, and "-" or " " in place of "_", make no difference.
+    The comparison ignores case, and treats "-" and " " as "_".
     """
     if not isinstance(choice, str):
         return ""

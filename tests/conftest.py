@@ -1,11 +1,11 @@
-"""One BLAS thread for each test process: with `pytest -n 2`, two would spin for the same cores.
+"""Settings of all tests: one BLAS thread per process, and no windows for figures.
 
-No window is opened for a picture.
+With `pytest -n 2` and more BLAS threads, the two processes would compete for the same cores.
 """
 
 import os
 
-import numpy  # noqa: F401 - its BLAS must be loaded to be limited
+import numpy  # noqa: F401 - only a loaded BLAS can be limited
 import scipy.linalg  # noqa: F401
 from threadpoolctl import threadpool_limits
 

@@ -1,17 +1,17 @@
-"""The one numeric derivative of the project, which everything with a gradient passes through."""
+"""The numeric derivative with which the tests check every gradient."""
 
 import numpy as np
 from numpy.testing import assert_allclose
 
-STEP = 6e-6  # the cube root of float64's epsilon, where a central difference is most exact
+STEP = 6e-6  # the cube root of float64's epsilon, where a central difference is most accurate
 
 
 def check_vjp(function, x, *, seed=0, rtol=1e-6):
     """Compare a vector-Jacobian product with a central difference in one random direction.
 
-    `function` takes an array like `x` and returns ``y, backward``, with ``backward(d_y)``
-    the derivative of ``sum(d_y * y)`` with respect to it. `y` and what backward returns may
-    be buffers that the next call overwrites, and backward may overwrite `d_y`.
+    `function` takes an array of the shape of `x` and returns ``y, backward``. ``backward(d_y)``
+    returns the derivative of ``sum(d_y * y)`` with respect to this array. `y` and the result of
+    backward may be buffers that the next call overwrites, and backward may overwrite `d_y`.
     """
     rng = np.random.default_rng(seed)
     x = np.array(x, np.float64)

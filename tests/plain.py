@@ -1,6 +1,6 @@
-"""Networks that train as scikit-learn's MLPs do by default, but for batch norm.
+"""Estimators with the default settings of scikit-learn's MLPs, apart from batch norm.
 
-What most tests build on: constant rates, no dropout, no decay, targets as they are.
+Most tests use them: constant learning rate, no dropout, no weight decay, targets not scaled.
 """
 
 from sklearn.neural_network import MLPClassifier

@@ -1,6 +1,7 @@
-"""A network in plain formulas: slow, for reading, and what the engine must agree with.
+"""A reference implementation of the network in plain formulas, slow but easy to read.
 
-It shares no code with the engine. Arrays are lists over the layers, in float64.
+The tests compare sknormnet's results with it. It shares no code with sknormnet's calculations.
+Arrays are lists over the layers, in float64.
 """
 
 from collections.abc import Sequence
@@ -51,7 +52,7 @@ ACTIVATION = {
     "mish": (lambda z: z * np.tanh(softplus(z)), mish_slope),
 }
 
-# ----------------------------------------------- losses: of each row, and d / d raw of the sum
+# ------------------------------------------------ losses per row, and gradient of their sum
 
 
 ORDERS = np.array([0.1, 0.5, 0.9])
@@ -85,7 +86,7 @@ LOSS = {
         ).sum(axis=1),
         lambda y, raw: np.where(abs(raw - y) <= 1.35, raw - y, 1.35 * np.sign(raw - y)),
     ),
-    "quantile": (  # of order 1/2
+    "quantile": (  # order 1/2
         lambda y, raw: abs(raw - y).sum(axis=1) / 2,
         lambda y, raw: np.sign(raw - y) / 2,
     ),
@@ -111,23 +112,24 @@ LOSS = {
 # -------------------------------------------------------------------------- batch norm
 
 
-def moments(x, share):
-    mean = (share * x).sum(axis=0)
-    return mean, (share * (x - mean) ** 2).sum(axis=0)
+def moments(x, row_weight):
+    mean = (row_weight * x).sum(axis=0)
+    return mean, (row_weight * (x - mean) ** 2).sum(axis=0)
 
 
-def normalise(x, mean, var, gamma, beta, epsilon):
+def normalize(x, mean, var, gamma, beta, epsilon):
     return (x - mean) / np.sqrt(var + epsilon) * gamma + beta
 
 
-def normalise_backward(d_y, x, share, gamma, epsilon):
-    """Ioffe and Szegedy's derivatives, one after the other, for weighted rows."""
-    mean, var = moments(x, share)
+def normalize_backward(d_y, x, row_weight, gamma, epsilon):
+    """Ioffe and Szegedy's derivatives, step by step, for weighted rows."""
+    mean, var = moments(x, row_weight)
     x_hat = (x - mean) / np.sqrt(var + epsilon)
     d_x_hat = d_y * gamma
     d_var = (d_x_hat * (x - mean)).sum(axis=0) * -0.5 * (var + epsilon) ** -1.5
     d_mean = -d_x_hat.sum(axis=0) / np.sqrt(var + epsilon)
-    d_x = d_x_hat / np.sqrt(var + epsilon) + d_var * 2 * share * (x - mean) + d_mean * share
+    d_x = d_x_hat / np.sqrt(var + epsilon)
+    d_x += d_var * 2 * row_weight * (x - mean) + d_mean * row_weight
     return d_x, (d_y * x_hat).sum(axis=0), d_y.sum(axis=0)
 
 
@@ -135,7 +137,7 @@ def normalise_backward(d_y, x, share, gamma, epsilon):
 
 
 def arrays(network: Network) -> dict[str, list[np.ndarray]]:
-    """The network's parameters and statistics, name by name, with 0 for a bias it has not."""
+    """The network's parameters and statistics by name, with 0 for missing biases."""
     layers = network.arrays()
     found = {
         name: [np.array(vars(layer)[name], np.float64) for layer in layers if name in vars(layer)]
@@ -147,31 +149,34 @@ def arrays(network: Network) -> dict[str, list[np.ndarray]]:
 
 
 def train(p, batch, *, activations, batchnorm, epsilon, masks, loss, alpha):
-    """Value, raw predictions and gradient (name -> list over layers) of one batch.
+    """Value, raw predictions and gradient (name -> list over layers) for one batch.
 
-    ``masks[0]`` multiplies X and ``masks[k]`` the output of hidden layer k: kept / keep_prob.
+    The masks are kept / keep_prob: ``masks[0]`` multiplies X, and ``masks[k + 1]`` the output of
+    hidden layer k, counted from 0.
     """
     X = np.asarray(batch.X.toarray() if hasattr(batch.X, "toarray") else batch.X, np.float64)
-    weight, share = (np.asarray(a, np.float64) for a in (batch.weight, batch.share.T))
+    weight, row_weight = (np.asarray(a, np.float64) for a in (batch.weight, batch.row_weight.T))
     hidden = range(len(activations))
-    a, z, y = [X * masks[0]], [], []  # inputs of the dense layers; and before and after f
-    normed = []  # what batch norm was given
+    a, z, y = [X * masks[0]], [], []  # inputs of the dense layers; before and after activations
+    norm_inputs = []  # inputs of batch norm
     for k in hidden:
         f, _ = ACTIVATION[activations[k]]
         z.append(a[k] @ p["W"][k] + p["b"][k])
         if batchnorm == "before":
-            normed.append(z[k])
-            z[k] = normalise(z[k], *moments(z[k], share), p["gamma"][k], p["beta"][k], epsilon)
+            norm_inputs.append(z[k])
+            statistics = moments(z[k], row_weight)
+            z[k] = normalize(z[k], *statistics, p["gamma"][k], p["beta"][k], epsilon)
         y.append(f(z[k]))
         if batchnorm == "after":
-            normed.append(y[k])
-            y[k] = normalise(y[k], *moments(y[k], share), p["gamma"][k], p["beta"][k], epsilon)
+            norm_inputs.append(y[k])
+            statistics = moments(y[k], row_weight)
+            y[k] = normalize(y[k], *statistics, p["gamma"][k], p["beta"][k], epsilon)
         a.append(y[k] * masks[k + 1])
     raw = a[-1] @ p["W"][-1] + p["b"][-1]
 
-    of_rows, slope = LOSS[loss]
+    row_losses, slope = LOSS[loss]
     penalty = alpha / 2 * sum((W**2).sum() for W in p["W"])
-    value = (weight[:, 0] * of_rows(batch.y, raw)).sum() + penalty / batch.total
+    value = (weight[:, 0] * row_losses(batch.y, raw)).sum() + penalty / batch.total
 
     d = weight * slope(batch.y, raw)
     d_W = [a[-1].T @ d + alpha / batch.total * p["W"][-1]]
@@ -180,10 +185,10 @@ def train(p, batch, *, activations, batchnorm, epsilon, masks, loss, alpha):
         _, f_slope = ACTIVATION[activations[k]]
         d = d @ p["W"][k + 1].T * masks[k + 1]
         if batchnorm == "after":
-            d, dg, db = normalise_backward(d, normed[k], share, p["gamma"][k], epsilon)
+            d, dg, db = normalize_backward(d, norm_inputs[k], row_weight, p["gamma"][k], epsilon)
         d = d * f_slope(z[k])
         if batchnorm == "before":
-            d, dg, db = normalise_backward(d, normed[k], share, p["gamma"][k], epsilon)
+            d, dg, db = normalize_backward(d, norm_inputs[k], row_weight, p["gamma"][k], epsilon)
         if batchnorm:
             d_gamma.insert(0, dg)
             d_beta.insert(0, db)
@@ -201,10 +206,10 @@ def flat(gradient) -> np.ndarray:
 
 
 def predict(p, X, *, activations, batchnorm, epsilon, weight=None):
-    """Raw predictions, and the statistics that they were made with: name -> list over layers.
+    """Raw predictions, and the batch-norm statistics used (name -> list over layers).
 
-    With `weight`, the statistics are those of X itself, layer by layer; otherwise the
-    network's.
+    With `weight`, the statistics are computed from the rows of X, layer by layer. Otherwise they
+    are the network's.
     """
     x = np.asarray(X.toarray() if hasattr(X, "toarray") else X, np.float64)
     statistics = {"mean": [], "var": []}
@@ -216,7 +221,7 @@ def predict(p, X, *, activations, batchnorm, epsilon, weight=None):
             mean, var = moments(x, (weight / weight.sum())[:, None])
         statistics["mean"].append(mean)
         statistics["var"].append(var)
-        return normalise(x, mean, var, p["gamma"][k], p["beta"][k], epsilon)
+        return normalize(x, mean, var, p["gamma"][k], p["beta"][k], epsilon)
 
     for k, name in enumerate(activations):
         x = x @ p["W"][k] + p["b"][k]
@@ -244,7 +249,7 @@ def build(
     seed: int = 0,
     **settings,
 ) -> Network:
-    """A network in which no parameter has a special value."""
+    """A network with random parameters and statistics, none of them 0 or 1."""
     network = mlp(
         n_inputs,
         hidden,
@@ -267,7 +272,7 @@ def build(
 
 
 def targets(loss: str, n_rows: int, n_outputs: int, rng) -> np.ndarray:
-    """Targets that the loss is defined for."""
+    """Random targets for which the loss is defined."""
     if loss == "multiclass":
         return rng.integers(n_outputs, size=n_rows)
     if loss == "binary":
@@ -277,7 +282,7 @@ def targets(loss: str, n_rows: int, n_outputs: int, rng) -> np.ndarray:
 
 
 def weighted_batch(X, y, rng) -> Batch:
-    """A batch with uneven weights, whose total is not their sum."""
+    """A batch with unequal weights, whose total is not the sum of the weights."""
     w = rng.uniform(0.2, 3, size=(X.shape[0], 1)).astype(X.dtype)
     total = 1.3 * float(w.sum())
     return Batch(X, y, total, w / total, w.T / w.sum())

@@ -1,4 +1,4 @@
-"""Which part of the package may import which: the arrows point down only."""
+"""Rules for imports between the parts of the package: imports point down only."""
 
 import ast
 from pathlib import Path
@@ -9,7 +9,7 @@ import sknormnet
 
 ROOT = Path(sknormnet.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-# part -> what it may import of the project; the parts not named here, anything
+# Part -> modules of the project that it may import. Parts not listed may import anything.
 ALLOWED = {
     "_aligned": [],
     "_choices": [],
@@ -24,7 +24,7 @@ WITHOUT_SKLEARN = {"_aligned", "_choices", "nn"}
 
 
 def imports(source: str) -> list[str]:
-    """Every module and every name that the source imports, in full."""
+    """Full names of all modules and names that the source imports."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -36,7 +36,7 @@ def imports(source: str) -> list[str]:
 
 
 def part(path: Path) -> str:
-    """The folder of the package that a file is in, or the name of one that is in none."""
+    """The top-level folder of a file in the package, or the file's name if it has none."""
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
@@ -48,19 +48,19 @@ def is_private_to_sklearn(name: str) -> bool:
     return within(name, "sklearn") and any(x.startswith("_") for x in name.split("."))
 
 
-def test_imports_are_found_wherever_and_however_they_are_written():
+def test_all_forms_of_imports_are_found():
     source = "import a.b as c\ndef f():\n    from d.e import g, h\n    from . import i\n"
     assert imports(source) == ["a.b", "d.e.g", "d.e.h", "..i"]
 
 
-def test_every_part_is_where_the_rules_look_for_it():
+def test_all_parts_named_in_the_rules_exist():
     assert {part(path) for path in FILES} >= {*ALLOWED, "inspection", "__init__"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_arrows_point_down(path):
+def test_imports_point_down(path):
     names = imports(path.read_text())
-    assert not [name for name in names if name.startswith(".")], "relative imports hide arrows"
+    assert not [name for name in names if name.startswith(".")], "relative imports are not allowed"
     for name in names:
         if within(name, "sknormnet"):
             assert any(within(name, x) for x in ALLOWED.get(part(path), ["sknormnet"])), name

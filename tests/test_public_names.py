@@ -1,4 +1,4 @@
-"""What tab completion shows of the package."""
+"""The public names of the package, as tab completion shows them."""
 
 import subprocess
 import sys
@@ -19,19 +19,19 @@ def test_dir_shows_the_public_names():
 
 
 @pytest.mark.parametrize("module", [sknormnet, inspection], ids=lambda x: x.__name__)
-def test_dir_shows_nothing_that_is_not_there_or_private(module):
+def test_dir_shows_only_existing_public_names(module):
     for name in dir(module):
         assert not name.startswith("_") or name == "__version__"
         assert isinstance(getattr(module, name), ModuleType) == (name in MODULES)
         assert name not in ("Any", "TYPE_CHECKING")
 
 
-def test_there_is_no_other_name():
+def test_unknown_attributes_raise_an_error():
     with pytest.raises(AttributeError, match="module 'sknormnet' has no attribute 'typo'"):
         _ = sknormnet.typo
 
 
-def test_searches_and_inspection_load_when_they_are_asked_for():
+def test_searches_and_inspection_are_imported_lazily():
     code = """
 import sys, sknormnet
 dir(sknormnet)

@@ -1,1 +1,1 @@
-"""The network, in NumPy and SciPy; knows nothing of scikit-learn, optimisers or data sets."""
+"""The network, in NumPy and SciPy; independent of scikit-learn, optimizers and data sets."""

@@ -1,4 +1,4 @@
-"""A network folded for prediction: batch norm is part of the weights beside it."""
+"""A network folded for prediction: batch norm is part of the adjacent weights."""
 
 import math
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from sknormnet.nn.activations import ACTIVATIONS
 
 
 class Step(NamedTuple):
-    """A product ``x @ W + b`` and a function in place, or, with W None, any function of x.
+    """Either a product ``x @ W + b`` followed by a function, or (W is None) a function of x.
 
     Attributes
     ----------
     W, b : ndarray or None
     function : callable or None
-        ``function(z, out)`` behind a product, else ``function(x) -> y``.
+        ``function(z, out)`` after a product, which works in place, else ``function(x) -> y``.
     bound : callable ``largest |x| -> largest |y|`` or None
-        For any function of x; None where that is not known.
+        For a step without a product; None if the bound is unknown.
     """
 
     W: np.ndarray | None
@@ -28,17 +28,18 @@ class Step(NamedTuple):
 
 
 class FoldedNetwork:
-    """The steps of a prediction, which the layers append one after the other.
+    """The steps of a prediction, appended by the layers in order.
 
-    Nothing in it is random, and predictions write nothing to the network.
+    Predictions are deterministic, and do not change the network.
     """
 
     def __init__(self) -> None:
         self._steps: list[Step] = []
-        self._affine: tuple[np.ndarray, np.ndarray] | None = None  # not yet part of a step
+        # A scale and shift that are not yet part of a step
+        self._affine: tuple[np.ndarray, np.ndarray] | None = None
 
     def add_product(self, W: np.ndarray, b: np.ndarray) -> None:
-        """Append ``x @ W + b``; a scale and shift before it become part of W and b."""
+        """Append ``x @ W + b``. A preceding scale and shift become part of W and b."""
         if self._affine is not None:
             scale, shift = self._affine
             W, b, self._affine = scale.mT * W, shift @ W + b, None
@@ -63,7 +64,7 @@ class FoldedNetwork:
     def add(
         self, function: Callable[[Any], Any], bound: Callable[[float], float] | None = None
     ) -> None:
-        """Append a function of x, which returns a new array."""
+        """Append a function of x that returns a new array."""
         self._apply_affine()
         self._steps.append(Step(None, None, function, bound))
 
@@ -73,14 +74,14 @@ class FoldedNetwork:
         return last if last and last.W is not None and last.function is None else None
 
     def _apply_affine(self) -> None:
-        """Make a step of a scale and shift that no product follows."""
+        """Append the pending scale and shift as a step of their own."""
         if self._affine is not None:
             scale, shift = self._affine
             self._affine = None
             self._steps.append(Step(None, None, lambda x: x * scale + shift))
 
     def __call__(self, x: Any) -> np.ndarray:
-        """Return the raw predictions for rows of the working dtype."""
+        """Return the raw predictions for rows in the network's dtype."""
         for W, b, function, _ in self._steps:
             if W is None:
                 x = function(x)  # type: ignore[misc]
@@ -95,7 +96,7 @@ class FoldedNetwork:
         return x
 
     def bound(self, largest: float) -> float:
-        """Return what no output exceeds where no input exceeds `largest`; infinite if unknown."""
+        """Return a bound on |outputs| for |inputs| up to `largest`; infinite if unknown."""
         for W, b, function, bound in self._steps:
             if W is None or b is None:
                 largest = math.inf if bound is None else bound(largest)
@@ -105,7 +106,7 @@ class FoldedNetwork:
             if function is not None:
                 if not any(function is x.function for x in ACTIVATIONS.values()):
                     return math.inf
-                largest = 1.1 * largest + 2  # no activation of the table is further from 0
+                largest = 1.1 * largest + 2  # |f(z)| <= 1.1 |z| + 2 for each of ACTIVATIONS
         return largest if self._affine is None else math.inf
 
 

@@ -1,4 +1,4 @@
-"""Initial weights, as frozen callables; know nothing of layers or activations."""
+"""Weight initializers as frozen callables; independent of layers and activations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class VarianceScaling:
     Parameters
     ----------
     scale : float
-        The variance, times the fan.
+        The variance is ``scale / fan``.
     fan : {"in", "average"}
-        Divide by `fan_in`, or by ``(fan_in + fan_out) / 2``.
+        "in": the fan is `fan_in`. "average": it is ``(fan_in + fan_out) / 2``.
     distribution : {"normal", "uniform"}
-        The uniform one runs over +- sqrt(3 * variance).
+        The bounds of the uniform distribution are +- sqrt(3 * variance).
 
     References
     ----------
@@ -45,7 +45,7 @@ class VarianceScaling:
 
 @dataclass(frozen=True)
 class Normal:
-    """Independent weights from a normal distribution, whatever the layer's size."""
+    """Independent normal weights, whose standard deviation does not depend on the layer's size."""
 
     std: float = 0.01
 
@@ -55,7 +55,7 @@ class Normal:
 
 @dataclass(frozen=True)
 class Zeros:
-    """All weights 0: the units of a layer stay equal to each other."""
+    """All weights are 0, so that the units of a layer stay equal to each other in training."""
 
     def __call__(self, fan_in: int, fan_out: int, rng: np.random.Generator) -> np.ndarray:
         return np.zeros((fan_in, fan_out))
@@ -63,7 +63,7 @@ class Zeros:
 
 @dataclass(frozen=True)
 class Orthogonal:
-    """Uniformly drawn orthonormal rows or columns, whichever are fewer.
+    """Uniformly drawn weights with orthonormal rows or columns, whichever are fewer.
 
     References
     ----------
@@ -74,7 +74,7 @@ class Orthogonal:
     def __call__(self, fan_in: int, fan_out: int, rng: np.random.Generator) -> np.ndarray:
         tall = rng.normal(size=(max(fan_in, fan_out), min(fan_in, fan_out)))
         q, r = np.linalg.qr(tall)
-        q *= np.sign(np.diag(r))  # makes the draw uniform over orthogonal matrices
+        q *= np.sign(np.diag(r))  # makes the distribution uniform over orthogonal matrices
         return q if fan_in >= fan_out else q.T
 
 

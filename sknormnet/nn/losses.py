@@ -1,14 +1,14 @@
-"""Losses on raw predictions: value, gradient and inverse link; know nothing of layers.
+"""Losses on raw predictions: value, gradient and inverse link; independent of layers.
 
-Shapes, for all of them::
+Shapes of the arrays, for all losses::
 
-    raw     (n_rows, n_outputs)  the network's last layer, before the inverse link
-    y       (n_rows, n_outputs)  the targets; (n_rows,) class numbers for MulticlassLogLoss
-    weight  (n_rows, 1)          what one row's loss counts for in the value
-    losses  (n_rows, n_terms)    the losses of each row, unweighted, to be added up
+    raw     (n_rows, n_outputs)  raw predictions: the last layer's output, before the inverse link
+    y       (n_rows, n_outputs)  targets; (n_rows,) class numbers for MulticlassLogLoss
+    weight  (n_rows, 1)          weight of each row's losses in the value
+    losses  (n_rows, n_terms)    unweighted loss terms of each row
 
-The value is ``sum(weight * losses)``, and the gradient is its derivative with respect to
-raw. It is written into raw itself, which the caller has no more use for.
+The value is ``sum(weight * losses)``. The gradient is the derivative of the value with respect
+to raw. It overwrites raw, which the caller no longer needs.
 """
 
 import math
@@ -28,15 +28,16 @@ from sknormnet.nn.quantiles import quantiles
 class Loss(ABC):
     """A loss on raw predictions.
 
-    To write one, derive a frozen dataclass from this class, or from one of the losses of this
-    module what is like it, at the top level of a module if fitted models are to be pickled.
+    To write a loss, derive a frozen dataclass from this class, or from the loss in this module
+    closest to yours. Define it at the top level of a module, so that fitted models can be
+    pickled.
 
     Attributes
     ----------
     out_activation : str
         Name of the inverse link, as in MLPClassifier's ``out_activation_``.
     allows_shift_and_scale : bool
-        Whether shifted and scaled targets have shifted and scaled best predictions.
+        Whether shifting and scaling the targets shifts and scales the best predictions alike.
     """
 
     out_activation: ClassVar[str]
@@ -44,26 +45,26 @@ class Loss(ABC):
 
     @abstractmethod
     def losses_and_gradient(self, y, raw, weight) -> np.ndarray:
-        """Return the losses, and leave the gradient of their weighted sum in `raw`.
+        """Return the losses, and overwrite `raw` with the gradient of their weighted sum.
 
         Parameters
         ----------
         y : ndarray of shape (n_rows, n_targets), or (n_rows,) of class numbers
-            The targets, which may not be written to.
+            The targets; must not be modified.
         raw : ndarray of shape (n_rows, n_outputs)
-            Raw predictions.
+            Raw predictions. On return, it holds the derivative of the value.
         weight : ndarray of shape (n_rows, 1)
-            What each row's losses count for in the value.
+            Weight of each row's losses in the value; must not be modified.
 
         Returns
         -------
         losses : ndarray of shape (n_rows, n_terms)
-            The losses of each row, of which the value is ``sum(weight * losses)``. No row's
-            depend on another's. `raw` then holds the derivative of the value.
+            The loss terms of each row, which depend on that row only. The value is
+            ``sum(weight * losses)``.
         """
 
     def value_and_gradient(self, y, raw, weight) -> float:
-        """Return the value, and leave the gradient in `raw`."""
+        """Return the value, and overwrite `raw` with the gradient."""
         losses = self.losses_and_gradient(y, raw, weight)
         if losses.shape == weight.shape:
             return float(np.vdot(losses, weight))
@@ -71,31 +72,31 @@ class Loss(ABC):
 
     @abstractmethod
     def inverse_link(self, raw) -> np.ndarray:
-        """Raw predictions -> expected targets or probabilities, in a new array."""
+        """Return the predicted targets or probabilities for raw predictions, in a new array."""
 
     @abstractmethod
     def baseline(self, y, weight, n_outputs: int) -> np.ndarray:
-        """Return the constant raw prediction to start at, of shape (n_outputs,).
+        """Return the constant raw prediction that training starts from, of shape (n_outputs,).
 
-        It is the one that fits best, or close to it. `weight` is of shape (n_rows,), or
-        None for equal ones.
+        It is the constant with the smallest loss, or close to it. `weight` has shape
+        (n_rows,); None stands for equal weights.
         """
 
     def in_y_true_range(self, y) -> bool:
-        """Whether the loss is defined for all of these targets."""
+        """Whether the loss is defined for all targets in `y`."""
         return True
 
     def n_outputs(self, y) -> int:
-        """How many raw predictions a row takes, for y of shape (n_rows, n_targets)."""
+        """Number of raw predictions per row, for y of shape (n_rows, n_targets)."""
         return y.shape[1]
 
     def with_settings(self, settings: Mapping[str, Any]) -> "Loss":
-        """Return this loss with the values of its fields' names."""
+        """Return this loss with its fields set from the settings of the same names."""
         return replace(self, **{f.name: settings[f.name] for f in fields(self)})
 
 
 class IdentityLoss(Loss):
-    """A loss whose raw predictions are the predictions, by default medians."""
+    """A loss with the identity as inverse link; by default, its predictions are medians."""
 
     out_activation = "identity"
     allows_shift_and_scale = True
@@ -118,9 +119,9 @@ class SquaredError(IdentityLoss):
         return losses
 
     def baseline(self, y, weight, n_outputs):
-        # A tenth of a standard deviation off the mean. At the mean, batch norm in front of
-        # the output leaves no gradient for a bias but rounding noise, which Adam would blow
-        # up to full steps: repeated rows would not train as weighted ones do.
+        # A tenth of a standard deviation above the mean. At the mean, batch norm before the
+        # output would reduce the gradient of the output bias to rounding noise, which Adam
+        # scales up to full steps. Repeated rows would then train differently from weighted rows.
         mean = np.average(y, axis=0, weights=weight)
         return mean + 0.1 * np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight))
 
@@ -154,7 +155,8 @@ class Huber(IdentityLoss):
         raw -= y
         losses = raw.copy()
         np.clip(raw, -self.huber_delta, self.huber_delta, out=raw)
-        # With c, the residual cut off at delta, either case is c * (r - c / 2).
+        # With c the residual r clipped to [-delta, delta], the loss is c * (r - c / 2) in both
+        # cases.
         losses -= raw / 2
         losses *= raw
         raw *= weight
@@ -165,7 +167,7 @@ class Huber(IdentityLoss):
 class Quantile(IdentityLoss):
     """The pinball loss, ``q * (y - raw)`` if raw <= y else ``(1 - q) * (raw - y)``.
 
-    Predictions are the quantiles of order q, `quantile`.
+    Predictions are quantiles of order q, where q is `quantile`.
 
     References
     ----------
@@ -191,11 +193,11 @@ class Quantile(IdentityLoss):
 
 @dataclass(frozen=True)
 class Quantiles(Loss):
-    """The sum of the pinball losses of several orders, whose predictions never cross.
+    """The sum of the pinball losses of several orders, with predictions that never cross.
 
-    ``prediction[0] = raw[0]``; ``prediction[j] = prediction[j - 1] + log(1 + exp(raw[j]))``,
-    for the quantiles of a single target, of shape (n_rows, 1). Neighbors are equal where
-    that step is below the precision.
+    ``prediction[0] = raw[0]``; ``prediction[j] = prediction[j - 1] + log(1 + exp(raw[j]))``.
+    There is a single target, so that y has shape (n_rows, 1). Adjacent quantiles are equal
+    where the step between them is below the floating-point precision.
 
     Parameters
     ----------
@@ -212,7 +214,7 @@ class Quantiles(Loss):
         residual = self.inverse_link(raw)
         residual -= y
         slope = _pinball_slope(residual, np.array(self.quantile, raw.dtype))
-        # A step between two quantiles moves all that are above it.
+        # A step between two quantiles also moves all quantiles above it.
         expit(raw, out=raw)
         raw[..., 0] = 1
         raw *= np.cumsum(slope[..., ::-1], axis=-1)[..., ::-1]
@@ -227,21 +229,21 @@ class Quantiles(Loss):
 
     def baseline(self, y, weight, n_outputs):
         best = quantiles(y, self.quantile, weight)[:, 0]
-        # Where quantiles are equal, a step that small; no raw prediction stands for none.
+        # Equal quantiles start a small step apart: no finite raw prediction gives a step of 0.
         steps = np.maximum(np.diff(best), 1e-3 * (np.std(y) or 1.0))
         return np.append(best[0], steps + np.log(-np.expm1(-steps)))
 
     def n_outputs(self, y):
         if y.shape[1] > 1:
             raise ValueError(
-                "Several quantiles are predicted of one target only: y must be one-dimensional."
-                f" Got {y.shape[1]} targets instead."
+                "Several quantiles can be predicted for a single target only: y must be"
+                f" one-dimensional. Got {y.shape[1]} targets instead."
             )
         return len(self.quantile)
 
 
 def _pinball_slope(residual: np.ndarray, order) -> np.ndarray:
-    """The derivative of the pinball loss, 0 where there is no error."""
+    """Return the derivative of the pinball loss, which is 0 where the residual is 0."""
     slope = np.sign(residual)
     slope += (residual != 0) * (1 - 2 * order)
     slope /= 2
@@ -249,7 +251,7 @@ def _pinball_slope(residual: np.ndarray, order) -> np.ndarray:
 
 
 def _saturated_exp(raw: np.ndarray) -> np.ndarray:
-    """The exponential, or the largest number of the dtype where that is smaller."""
+    """Return exp(raw), with overflow replaced by the largest finite number of the dtype."""
     with np.errstate(over="ignore"):
         y = np.exp(raw)
     return np.minimum(y, np.finfo(raw.dtype).max, out=y)
@@ -317,33 +319,33 @@ class ClassificationLoss(Loss):
     Parameters
     ----------
     label_smoothing : float, default=0.0
-        Share of each target that is spread evenly over all classes.
+        Fraction of each target that is spread evenly over all classes.
     """
 
     label_smoothing: float = 0.0
 
     @abstractmethod
     def log_inverse_link(self, raw) -> np.ndarray:
-        """Raw predictions -> logarithms of probabilities, exact where those underflow."""
+        """Return log-probabilities for raw predictions, exact where probabilities underflow."""
 
     @abstractmethod
     def pooled(self, raws: Sequence[np.ndarray]) -> np.ndarray:
-        """Raw predictions whose probabilities are the means of those of several."""
+        """Return raw predictions whose probabilities are the mean of those for each of `raws`."""
 
     def inverse_link(self, raw):
         return np.exp(self.log_inverse_link(raw))
 
-    def _kept_off_zero(self, share: np.ndarray, n_classes: int) -> np.ndarray:
-        """Shares of classes as smoothed targets have them, and none of them 0 or 1."""
+    def _smoothed(self, frequencies: np.ndarray, n_classes: int) -> np.ndarray:
+        """Return the class frequencies of the smoothed targets, none of them 0 or 1."""
         smoothing = max(self.label_smoothing, 1e-3)
-        return (1 - smoothing) * share + smoothing / n_classes
+        return (1 - smoothing) * frequencies + smoothing / n_classes
 
 
 class BinaryLogLoss(ClassificationLoss):
-    """Log loss of one or more yes-or-no targets with a logit link, for y in {0, 1}.
+    """Log loss of one or more binary targets with a logit link, for y in {0, 1}.
 
-    ``log(1 + exp(raw)) - y * raw``, with ``(1 - s) * y + s / 2`` for y where s is
-    `label_smoothing`.
+    ``log(1 + exp(raw)) - y * raw``, where label smoothing s replaces y by
+    ``(1 - s) * y + s / 2``.
     """
 
     out_activation = "logistic"
@@ -360,31 +362,35 @@ class BinaryLogLoss(ClassificationLoss):
         return losses
 
     def baseline(self, y, weight, n_outputs):
-        share = np.average(y, axis=0, weights=weight)
-        return logit(self._kept_off_zero(share, 2))
+        frequencies = np.average(y, axis=0, weights=weight)
+        return logit(self._smoothed(frequencies, 2))
 
     def log_inverse_link(self, raw):
         return log_expit(raw)
 
     def pooled(self, raws):
-        yes, no = (logsumexp(log_expit(sign * np.stack(raws)), axis=0) for sign in (1, -1))
-        return yes - no
+        # Sums of probabilities need not be divided by their number: it cancels in the log odds.
+        positive, negative = (
+            logsumexp(log_expit(sign * np.stack(raws)), axis=0) for sign in (1, -1)
+        )
+        return positive - negative
 
 
-SAFE_EXPONENT = {4: 60.0, 8: 600.0}  # by item size: exp is far from overflow and underflow
+# By item size in bytes: |x| up to which exp(x) is far from overflow and underflow
+SAFE_EXPONENT = {4: 60.0, 8: 600.0}
 
 
 @lru_cache(maxsize=16)
 def _constants(n_rows: int, n_classes: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Where each row starts in the flattened raw predictions, and a one for each class."""
+    """Return the start of each row in the flattened raw predictions, and a one for each class."""
     return np.arange(0, n_rows * n_classes, n_classes), np.ones(n_classes, dtype)
 
 
 class MulticlassLogLoss(ClassificationLoss):
     """Log loss of one class out of several, with the softmax as inverse link.
 
-    ``log(sum(exp(raw))) - raw[y]``, with ``(1 - s) * raw[y] + s * mean(raw)`` for raw[y]
-    where s is `label_smoothing`.
+    ``log(sum(exp(raw))) - raw[y]``, where label smoothing s replaces raw[y] by
+    ``(1 - s) * raw[y] + s * mean(raw)``.
     """
 
     out_activation = "softmax"
@@ -392,17 +398,17 @@ class MulticlassLogLoss(ClassificationLoss):
     def losses_and_gradient(self, y, raw, weight):
         starts, ones = _constants(*raw.shape, raw.dtype)
         flat, of_y, limit = raw.reshape(-1), starts + y, SAFE_EXPONENT[raw.dtype.itemsize]
-        # The maximum of each row takes a quarter of the loss's time; most need it not.
+        # Subtracting each row's maximum takes a quarter of the loss's time, and is rarely needed.
         if not (flat.min() > -limit and flat.max() < limit):
-            most, least = (f(axis=-1, keepdims=True) for f in (raw.max, raw.min))
-            # By rows, so that none depends on what others it is in a batch with.
-            raw -= np.where((least > -limit) & (most < limit), 0, most)
+            highest, lowest = (f(axis=-1, keepdims=True) for f in (raw.max, raw.min))
+            # Decided row by row, so that no row's result depends on the rest of its batch.
+            raw -= np.where((lowest > -limit) & (highest < limit), 0, highest)
         raw_of_y, smoothing = flat[of_y], self.label_smoothing
         if smoothing:
             raw_of_y *= 1 - smoothing
             raw_of_y += np.vecdot(raw, ones) * (smoothing / raw.shape[1])
         np.exp(raw, out=raw)
-        # Unlike those of raw @ ones, its sums of a row do not depend on the rows beside it.
+        # Unlike raw @ ones, vecdot gives sums that do not depend on the other rows.
         total = np.vecdot(raw, ones).reshape(-1, 1)
         losses = np.log(total)
         losses -= raw_of_y.reshape(-1, 1)
@@ -415,8 +421,8 @@ class MulticlassLogLoss(ClassificationLoss):
         return losses
 
     def baseline(self, y, weight, n_outputs):
-        share = np.bincount(y, weight, n_outputs)
-        return np.log(self._kept_off_zero(share / share.sum(), n_outputs))
+        counts = np.bincount(y, weight, n_outputs)
+        return np.log(self._smoothed(counts / counts.sum(), n_outputs))
 
     def log_inverse_link(self, raw):
         return log_softmax(raw, axis=-1)
@@ -434,7 +440,7 @@ LOSSES: dict[str, Loss] = {
     "gamma": GammaDeviance(),
 }
 
-# By the inverse link that the targets need
+# By the inverse link that the type of target needs
 CLASSIFICATION_LOSSES: dict[str, dict[str, ClassificationLoss]] = {
     "logistic": {"log_loss": BinaryLogLoss()},
     "softmax": {"log_loss": MulticlassLogLoss()},

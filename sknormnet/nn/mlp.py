@@ -1,4 +1,4 @@
-"""The multi-layer perceptron, put together from layers."""
+"""Build a multi-layer perceptron from layers."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -33,18 +33,18 @@ def mlp(
     ----------
     n_inputs, n_outputs : int
     hidden : sequence of int
-        Units of each hidden layer.
+        Number of units of each hidden layer.
     encoding : PiecewiseLinear or None, default=None
-        Encodes the inputs first.
+        First layer, which encodes the inputs.
     activations : sequence of Activation
         One for each hidden layer.
     inits : sequence of callable
-        One for each hidden layer and one for the output.
+        Initializers: one for each hidden layer and one for the output layer.
     batchnorm : {None, "before", "after"}, default=None
-        Place of batch norm: none, or before or after each activation.
+        None for no batch norm, else its place relative to each activation.
     batchnorm_momentum, batchnorm_epsilon : float
     keep_probs : sequence of float
-        One for each hidden layer.
+        One for each hidden layer. With 1, the hidden layer has no dropout.
     input_keep_prob : float, default=1.0
     dtype : dtype, default=float64
 

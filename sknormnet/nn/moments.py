@@ -1,15 +1,15 @@
-"""Weighted mean and variance of columns, taken chunk by chunk."""
+"""Weighted mean and variance of columns, computed chunk by chunk."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-Chunk = tuple[Any, np.ndarray | None]  # rows, and their weights or None for equal ones
+Chunk = tuple[Any, np.ndarray | None]  # rows and their weights; None for equal weights
 
 
 def weighted_moments(chunks: Iterable[Chunk]) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean and biased variance of each column, accumulated in float64.
+    """Return the weighted mean and biased variance of each column, accumulated in float64.
 
     References
     ----------
@@ -26,7 +26,7 @@ def weighted_moments(chunks: Iterable[Chunk]) -> tuple[np.ndarray, np.ndarray]:
         centered *= centered
         total += chunk_total
         delta = chunk_mean - mean
-        share = chunk_total / total
-        squares = squares + chunk_total * (row_weight @ centered + delta**2 * (1 - share))
-        mean = mean + delta * share
+        fraction = chunk_total / total
+        squares = squares + chunk_total * (row_weight @ centered + delta**2 * (1 - fraction))
+        mean = mean + delta * fraction
     return mean, squares / total

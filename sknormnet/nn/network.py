@@ -1,6 +1,6 @@
-"""The network: a container of layers and their arrays; knows nothing of losses or optimizers.
+"""The network: a container of layers and their arrays; independent of losses and optimizers.
 
-A network asks no layer for its type: what layers do differently stands in their contract,
+A network never checks the type of a layer. It uses only the interface that all layers share,
 :class:`~sknormnet.nn.layers.Layer`.
 """
 
@@ -18,39 +18,41 @@ from sknormnet.nn.parameters import Layout, Shapes
 from sknormnet.nn.products import rows_are_equal
 from sknormnet.nn.stack import stacked_layers
 
-CHUNK_ELEMENTS = 2**19  # of the widest layer, at a time, while predicting: a few MB
-KEEP_ELEMENTS = 2**20  # of a layer, of all rows, while taking statistics: a few MB
+# Both bounds amount to a few MB.
+CHUNK_ELEMENTS = 2**19  # of the widest layer's array, for one chunk of rows while predicting
+KEEP_ELEMENTS = 2**20  # of a layer's inputs for all rows, kept while computing statistics
 
 NetworkForward = Callable[..., tuple[np.ndarray, Callable[[np.ndarray], None]]]
 
 
 class Network:
-    """Layers one after the other, and their parameters.
+    """A sequence of layers and their parameters.
 
     Parameters
     ----------
     layers : sequence of Layer
-        The last one with weights is the output; the others with weights begin hidden layers.
+        The last layer with weights is the output; each other layer with weights begins a hidden
+        layer.
     dtype : dtype
-        float32 or float64: the precision of everything in it.
+        float32 or float64: the precision of all arrays and calculations.
     momentum : float, default=0.9
         Weight of the OLD value in the running statistics of batch norm.
     stack_shape : tuple of int, default=()
-        ``(n_networks,)`` for a stack of networks that train together, see `stacked`.
+        ``(n_networks,)`` for a stack of networks that train together; see `stacked`.
 
     Attributes
     ----------
     parameters : ndarray of shape (n_parameters,)
         All trained parameters in one vector: first all weights, then biases, gammas, betas.
     n_weights : int
-        How many of them are weights, the only ones that L2 and weight decay shrink.
+        Number of parameters that are weights, on which L2 and weight decay act.
     statistics : ndarray of shape (n_statistics,)
         The statistics that prediction needs: batch norm's means and variances.
     constants : ndarray of shape (n_constants,)
-        What is set before training: the knots of encoded inputs.
+        Arrays that are computed before training: the knots of encoded inputs.
     tracks : bool
-        Whether forward passes update the running statistics. Training that recomputes them at
-        its end and does not predict before can do without, which saves some calls a step.
+        Whether forward passes update the running statistics. False saves some calls per step
+        in training that makes no predictions and recomputes the statistics at its end.
     """
 
     def __init__(
@@ -64,8 +66,8 @@ class Network:
         self.dtype = np.dtype(dtype)
         self.momentum = momentum
         weight_names = _names(layer.weight_names for layer in layers)
-        # The output layer has all of its parameters, so its names come first: a hidden layer may
-        # be without a bias.
+        # The output layer of an MLP has a bias and a hidden layer may have none. Starting with
+        # the output layer gives the same order of names in both cases.
         names = _names(layer.parameters for layer in reversed(layers))
         self._trained = Layout([x.parameters for x in layers], weight_names | names)
         self._statistics = _layout([x.statistics for x in layers])
@@ -85,7 +87,7 @@ class Network:
         return self
 
     def set_output_bias(self, raw: np.ndarray) -> None:
-        """Set the output's biases, so that predictions start around `raw`."""
+        """Set the output layer's biases, so that raw predictions start around `raw`."""
         self.arrays()[-1].b[...] = raw
 
     # ------------------------------------------------------------------ arrays
@@ -96,10 +98,10 @@ class Network:
         `parameters` may be another vector of the same layout, such as a gradient.
         """
         found = self._trained.views(self.parameters if parameters is None else parameters)
-        statistics = self._statistics.views(self.statistics)
-        constants = self._constants.views(self.constants)
-        for arrays, more, still_more in zip(found, statistics, constants, strict=True):
-            vars(arrays).update(vars(more) | vars(still_more))
+        all_statistics = self._statistics.views(self.statistics)
+        all_constants = self._constants.views(self.constants)
+        for arrays, statistics, constants in zip(found, all_statistics, all_constants, strict=True):
+            vars(arrays).update(vars(statistics) | vars(constants))
         return found
 
     def layers_and_arrays(self) -> list[tuple[Layer, Arrays]]:
@@ -107,7 +109,7 @@ class Network:
         return list(zip(self.layers, self.arrays(), strict=True))
 
     def named_parameters(self) -> dict[str, np.ndarray]:
-        """Return views of the trained parameters, by names such as "hidden 0 gamma", "output W"."""
+        """Return views of the trained parameters, by name: "hidden 0 gamma", "output W", ..."""
         found: dict[str, np.ndarray] = {}
         n_hidden, number = len(self.layer_starts) - 1, -1
         for layer, arrays in zip(self.layers, self._trained.views(self.parameters), strict=True):
@@ -119,28 +121,28 @@ class Network:
 
     @property
     def weight_shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the weights, layer by layer."""
+        """Shapes of the weight matrices, layer by layer."""
         return [x.parameters[name] for x in self.layers for name in x.weight_names]
 
     @property
     def layer_starts(self) -> list[int]:
-        """Positions of the layers that begin a hidden layer or, the last one, the output."""
+        """Indices of the layers that begin a hidden layer; the last index is the output's."""
         return [i for i, layer in enumerate(self.layers) if layer.weight_names]
 
     @property
     def is_noisy(self) -> bool:
-        """Whether training draws noise in some layer, as dropout does."""
+        """Whether any layer draws random noise in training, as dropout does."""
         return any(layer.without_noise() is not layer for layer in self.layers)
 
     def without_noise(self) -> "Network":
-        """Return a copy that trains without noise, such as dropout."""
+        """Return a copy that trains without random noise such as dropout."""
         layers = [quiet for layer in self.layers if (quiet := layer.without_noise())]
         network = Network(layers, self.dtype, self.momentum)
         network.copy_state_from(self)
         return network
 
     def same_shapes(self, other: "Network") -> bool:
-        """Whether the other network's vectors fit this one's layers."""
+        """Whether the layers of both networks have parameters of the same names and shapes."""
         own, others = ([*filter(None, x._trained.shapes)] for x in (self, other))
         return own == others
 
@@ -161,15 +163,15 @@ class Network:
         ----------
         n_rows : int
         gradient : ndarray of shape (n_parameters,)
-            Where the backward pass leaves the gradient.
+            The backward pass writes the gradient to it.
 
         Returns
         -------
         forward : callable ``(x, row_weight, rng) -> raw, backward``
-            `row_weight` of shape (1, n_rows) sums to 1. ``backward(d_raw)`` fills `gradient`.
-            If the network tracks, batch norm's statistics move with each forward pass.
+            `row_weight` has shape (1, n_rows) and sums to 1. ``backward(d_raw)`` fills `gradient`.
+            If `tracks` is True, each forward pass updates batch norm's running statistics.
         """
-        self._folded = None  # about to be out of date
+        self._folded = None  # training makes it out of date
         batch_statistics = np.empty_like(self.statistics)
         tracks = self.tracks and self.statistics.size
         first = next(i for i, layer in enumerate(self.layers) if layer.parameters)
@@ -196,7 +198,7 @@ class Network:
         return forward
 
     def _training_arrays(self, gradient: np.ndarray, batch_statistics: np.ndarray) -> list[Arrays]:
-        """For each layer, the arrays that it works on in training."""
+        """Return the arrays that each layer works on in training."""
         found = self._trained.views(self.parameters)
         for arrays, d, batch, constants in zip(
             found,
@@ -211,15 +213,15 @@ class Network:
         return found
 
     def _update_running_statistics(self, batch_statistics: np.ndarray, constant: Any) -> None:
-        """Move the running averages, without the bias towards their start.
+        """Update the running statistics, without bias towards their starting values.
 
-        They are sum(m**age * batch) / sum(m**age); `momentum_weight` is (1 - m) times
-        the denominator. A `constant` batch, whose rows are all equal, moves nothing: its
-        variances are 0, which says nothing about the rows that prediction will meet.
+        With momentum m, they are ``sum(m**age * batch) / sum(m**age)`` over all batches so far;
+        `momentum_weight` is (1 - m) times the denominator. A `constant` batch, whose rows are all
+        equal, is skipped: its variances are 0, and tell nothing about the variance of other rows.
         """
         if constant is not False and np.any(constant):
             batch_statistics[constant] = self.statistics[constant]
-        if self.momentum_weight == 0:  # subtracting the start from the batch would round
+        if self.momentum_weight == 0:  # copied, since the general update would round
             self.statistics[...] = batch_statistics
             self.momentum_weight = 1 - self.momentum
             return
@@ -229,17 +231,18 @@ class Network:
         self.statistics += batch_statistics
 
     def recompute_statistics(self, chunks: Callable[[], Iterable[Chunk]], n_rows: int) -> None:
-        """Replace the running statistics by those of all training rows, exactly.
+        """Replace the running statistics by the exact statistics of all training rows.
 
-        Layer by layer, with dropout off, each from the layers before it as they are in
-        prediction.
+        The statistics are computed layer by layer. The inputs of each layer come from the
+        layers before it as in prediction: without dropout, and with recomputed statistics.
 
         Parameters
         ----------
         chunks : callable returning an iterator over (x, weight)
-            Starts a pass over the training rows; weight is (n,) or None for equal ones.
+            Starts a pass over the training rows. weight has shape (n,), or is None for equal
+            weights.
         n_rows : int
-            How many training rows there are.
+            Number of training rows.
         """
         widths = [size for x in self.layers for _, size in x.statistics.values()]
         keep = n_rows * max(widths, default=0) <= KEEP_ELEMENTS
@@ -252,10 +255,10 @@ class Network:
             values: Iterable[Chunk] = (
                 (_forward_inference(before, x), weight) for x, weight in kept or chunks()
             )
-            if keep:  # the inputs of this layer, so that the next pass starts from here
+            if keep:  # the inputs of this layer, so that the next pass starts from them
                 kept, start = kept or [], end
-                for number, value in enumerate(values):
-                    kept[number : number + 1] = [value]  # in place of what it was made from
+                for i, value in enumerate(values):
+                    kept[i : i + 1] = [value]  # frees the values that it was computed from
                 values = kept
             layer.recompute_statistics(values, arrays)
         self.momentum_weight = 1.0
@@ -263,7 +266,7 @@ class Network:
     # -------------------------------------------------------------- prediction
 
     def fold(self) -> Self:
-        """Fold batch norm into the weights, once for all predictions to come."""
+        """Fold batch norm into the weights, once for all later predictions."""
         self._folded = self._fold()
         return self
 
@@ -276,7 +279,8 @@ class Network:
     def predict(self, X: Any) -> np.ndarray:
         """Return raw predictions, of shape (n_rows, n_outputs).
 
-        Nothing is random and nothing is written; rows go in chunks, so memory is bounded.
+        Predictions are deterministic and do not change the network. Rows are taken in chunks,
+        which bounds the memory.
 
         Parameters
         ----------
@@ -286,20 +290,20 @@ class Network:
         return self._by_chunks(self._folded or self._fold(), X)
 
     def bound(self, largest: float) -> float:
-        """Return what no raw prediction exceeds where no input exceeds `largest`.
+        """Return a bound on |raw predictions| for |inputs| up to `largest`.
 
-        Infinite where a layer or an activation function does not tell.
+        The bound is infinite if the bound of some layer or activation function is unknown.
         """
         return (self._folded or self._fold()).bound(largest)
 
     def sample(self, X: Any, rng: np.random.Generator) -> np.ndarray:
-        """Return raw predictions with dropout on, each row with a mask of its own.
+        """Return raw predictions with dropout, with an independent mask for each row.
 
         Parameters
         ----------
         X : ndarray or sparse matrix of shape (n_rows, n_features)
         rng : Generator
-            Draws the masks.
+            Draws the dropout masks.
 
         References
         ----------
@@ -315,46 +319,47 @@ class Network:
         return self._by_chunks(forward_sample, X)
 
     def hidden(self, X: Any, number: int) -> np.ndarray:
-        """Return the outputs of hidden layer `number`, from 0, of shape (n_rows, n_units)."""
+        """Return the outputs of hidden layer `number`, counted from 0: (n_rows, n_units)."""
         pairs = self.layers_and_arrays()[: self.layer_starts[number + 1]]
         return self._by_chunks(partial(_forward_inference, pairs), X)
 
     def _by_chunks(self, function: Callable[[Any], np.ndarray], X: Any) -> np.ndarray:
-        """Return what a function of rows in the network's dtype returns for all rows of X."""
+        """Apply a function of rows in the network's dtype to all rows of X, in chunks."""
         n_rows = self.chunk_rows
         if X.shape[0] <= n_rows:
             return function(X.astype(self.dtype, copy=False))
         starts = range(0, X.shape[0], n_rows)
-        parts = (X[start : start + n_rows].astype(self.dtype, copy=False) for start in starts)
-        return np.concatenate([function(part) for part in parts])
+        chunks = (X[start : start + n_rows].astype(self.dtype, copy=False) for start in starts)
+        return np.concatenate([function(chunk) for chunk in chunks])
 
     @property
     def chunk_rows(self) -> int:
-        """Number of rows to take at a time where no gradient is needed."""
+        """Number of rows in a chunk, where no gradient is needed."""
         return max(1, CHUNK_ELEMENTS // max(max(shape) for shape in self.weight_shapes))
 
     # ----------------------------------------------------------- copies, stacks
 
     def snapshot(self) -> tuple:
-        """Return a copy of all that training changes."""
+        """Return a copy of everything that training changes."""
         return self.parameters.copy(), self.statistics.copy(), self.momentum_weight
 
     def restore(self, snapshot: tuple) -> None:
-        """Go back to a snapshot."""
+        """Restore a snapshot."""
         self._folded = None
         self.parameters[...], self.statistics[...], self.momentum_weight = snapshot
 
     def copy_state_from(self, other: "Network") -> None:
-        """Take over the parameters and statistics of a network of the same shapes."""
+        """Copy parameters and statistics of a network of the same shapes; share its constants."""
         self.restore(other.snapshot())
         self.constants = other.constants
 
     @classmethod
     def stacked(cls, networks: Sequence["Network"]) -> "Network":
-        """Return one network that trains several, equal by `stacking_key`, together.
+        """Return one network that trains several networks together.
 
-        Only training can be done with it: their vectors become rows of the stack's, so
-        that each of them is at any time the network that it would be on its own.
+        The networks must have equal values of `stacking_key`. Their vectors become rows (views)
+        of the stack's vectors, so that training the stack trains each of them. The stack itself
+        cannot predict; its networks can.
         """
         first = networks[0]
         stack = cls(
@@ -373,12 +378,13 @@ class Network:
         return stack
 
     def stacking_key(self) -> tuple:
-        """Return what the networks of a stack must have in common."""
+        """Return the settings that all networks of a stack must share."""
         keys = [key for layer in self.layers if (key := layer.stacking_key()) is not None]
         return keys, self.dtype, self.momentum, self.tracks
 
     def __getstate__(self) -> dict:
-        return vars(self) | {"_folded": None}  # derived, and in part views of the parameters
+        # The folded network can be rebuilt, and holds views of the parameters.
+        return vars(self) | {"_folded": None}
 
     def __setstate__(self, state: dict) -> None:
         vars(self).update(state)
@@ -386,7 +392,7 @@ class Network:
 
 
 def _names(groups: Iterable[Iterable[str]]) -> dict[str, None]:
-    """All names, once each, in the order in which they appear."""
+    """Return all names, each once, in order of first appearance."""
     return dict.fromkeys(name for group in groups for name in group)
 
 
@@ -395,7 +401,7 @@ def _layout(shapes: Sequence[Shapes]) -> Layout:
 
 
 def _forward_inference(pairs: Sequence[tuple[Layer, Arrays]], x: Any) -> Any:
-    """Some layers one after the other, as in prediction."""
+    """Apply layers one after the other, as in prediction."""
     for layer, arrays in pairs:
         x = layer.forward_inference(x, arrays)
     return x

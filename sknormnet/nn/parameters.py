@@ -1,4 +1,4 @@
-"""Many named arrays in one flat vector; knows nothing of what they mean."""
+"""Many named arrays in one flat vector; independent of their meaning."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
@@ -9,18 +9,18 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 class Layout:
-    """Where the arrays of each layer lie in a flat vector.
+    """Positions of the arrays of each layer in a flat vector.
 
-    The vector holds all arrays of the first name, layer by layer, then all of the
-    second, and so on. So "all weights" is one slice, and an optimiser's step is a
-    handful of ufunc calls.
+    The vector holds all arrays of the first name, layer by layer, then all arrays of the
+    second name, and so on. All weights are therefore one slice, and an optimizer's step is
+    a handful of ufunc calls.
 
     Parameters
     ----------
     shapes : sequence of mapping of str to tuple of int
-        For each layer, the shapes of its arrays; keys are among `names`.
+        For each layer, the shapes of its arrays by name. All names are in `names`.
     names : iterable of str
-        The order of the names in the vector.
+        The names, in their order in the vector.
 
     Attributes
     ----------
@@ -39,16 +39,16 @@ class Layout:
                     spans[name] = slice(start, self.size)
 
     def total(self, name: str) -> int:
-        """Number of elements of all arrays of one name."""
+        """Return the total number of elements of all arrays with one name."""
         return sum(spans[name].stop - spans[name].start for spans in self._spans if name in spans)
 
     def views(self, vector: np.ndarray) -> list[SimpleNamespace]:
-        """For each layer, its arrays by name, as views of `vector`, or of a stack of vectors."""
-        lead = vector.shape[:-1]
+        """Return each layer's arrays by name, as views of a vector or of a stack of vectors."""
+        stack_shape = vector.shape[:-1]
         return [
             SimpleNamespace(
                 **{
-                    name: vector[..., span].reshape(lead + shapes[name])
+                    name: vector[..., span].reshape(stack_shape + shapes[name])
                     for name, span in spans.items()
                 }
             )

@@ -1,15 +1,15 @@
-"""Weighted quantiles of columns; knows nothing of networks."""
+"""Weighted quantiles of columns; independent of networks."""
 
 import numpy as np
 
 
 def quantiles(values: np.ndarray, orders, weight: np.ndarray | None = None) -> np.ndarray:
-    """Return the quantiles of each column: always values that occur in it.
+    """Return the quantiles of each column, which are always values of that column.
 
     The quantile of order q is the smallest value such that the rows up to it have at least
-    the share q of the weight. So a row of weight 2 counts as the row twice. This is NumPy's
-    method "inverted_cdf", but for rounding: sums of weights are compared with a tolerance,
-    so that neither equal weights nor the unit of the weights change the result.
+    a fraction q of the total weight. A row of weight 2 therefore counts like two equal rows.
+    This is NumPy's method "inverted_cdf" except for rounding: sums of weights are compared with
+    a tolerance, so that neither equal weights nor the unit of the weights change the result.
 
     Parameters
     ----------
@@ -17,8 +17,7 @@ def quantiles(values: np.ndarray, orders, weight: np.ndarray | None = None) -> n
     orders : float or array-like of shape (n_orders,)
         In [0, 1].
     weight : ndarray of shape (n_rows,) or None
-        Not negative, and not all 0. None stands for equal weights. Rows of weight 0 are
-        ignored.
+        Nonnegative, and not all 0. None stands for equal weights. Zero-weight rows are ignored.
 
     Returns
     -------
@@ -30,19 +29,19 @@ def quantiles(values: np.ndarray, orders, weight: np.ndarray | None = None) -> n
         weight = np.ones(len(values))
     elif not weight.all():
         values, weight = values[weight != 0], weight[weight != 0]
-    places = np.argsort(values, axis=0, kind="stable")
+    sorting = np.argsort(values, axis=0, kind="stable")
     found = [
-        column[of_column[_numbers(weight[of_column], orders)]]
-        for column, of_column in zip(values.T, places.T, strict=True)
+        column[order[_positions(weight[order], orders)]]
+        for column, order in zip(values.T, sorting.T, strict=True)
     ]
     return np.stack(found, axis=-1)
 
 
-def _numbers(weight: np.ndarray, orders: np.ndarray) -> np.ndarray:
-    """For each order, which of the sorted rows is the quantile."""
+def _positions(weight: np.ndarray, orders: np.ndarray) -> np.ndarray:
+    """Return, for each order, the position of the quantile among the sorted rows."""
     sums = np.cumsum(weight, dtype=np.float64)
-    # No sum of n numbers is off by more than n * eps of the total.
+    # The rounding error of a sum of n weights is at most n * eps of the total.
     tolerance = len(sums) * np.finfo(np.float64).eps
-    numbers = np.searchsorted(sums, (orders - tolerance) * sums[-1])
-    # The tolerance must not take the place of the largest value.
-    return np.where(orders == 1, len(sums) - 1, numbers)
+    positions = np.searchsorted(sums, (orders - tolerance) * sums[-1])
+    # With the tolerance, order 1 could miss the largest value.
+    return np.where(orders == 1, len(sums) - 1, positions)

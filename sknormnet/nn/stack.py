@@ -1,4 +1,4 @@
-"""Several networks side by side, layer by layer, as one stack."""
+"""Combine the layers of several networks into the layers of one stack."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from sknormnet.nn.layers.layer import Layer
 def stacked_layers(networks: Sequence[Sequence[Layer]]) -> list[Layer]:
     """Return the layers of a stack of networks.
 
-    Where a network has a layer that may differ within a stack, such as dropout, the layers of
-    that class are joined, with None for a network that has none there. All other layers are
-    the same in each network.
+    Layers that may differ between the networks, such as dropout, are joined into one layer by
+    their method `stacked`, with None for each network that lacks the layer. All other layers
+    are the same in every network.
 
     Parameters
     ----------
@@ -25,9 +25,10 @@ def stacked_layers(networks: Sequence[Sequence[Layer]]) -> list[Layer]:
         if differing is None:
             layer, *_ = [layers.popleft() for layers in remaining]
         else:
-            kind = type(differing)
-            layer = kind.stacked(
-                [layers.popleft() if type(layers[0]) is kind else None for layers in remaining]
-            )
+            layer_class = type(differing)
+            members = [
+                layers.popleft() if type(layers[0]) is layer_class else None for layers in remaining
+            ]
+            layer = layer_class.stacked(members)
         stacked.append(layer)
     return stacked

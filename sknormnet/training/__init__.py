@@ -1,1 +1,1 @@
-"""How a network learns; gets the network and its loss by argument."""
+"""Training of a network; the network and its loss are passed as arguments."""

@@ -1,4 +1,4 @@
-"""Long vectors in blocks that stay in cache through all passes of a calculation."""
+"""Long vectors in blocks that stay in cache during all passes of a calculation."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,8 @@ import numpy as np
 
 from sknormnet._aligned import aligned_empty
 
-BLOCK = 65_536  # elements; with 8,192, a step of Adam over 670,000 takes 1.5 times as long
+# Elements per block. With 8,192, a step of Adam over 670,000 parameters takes 1.5 times as long.
+BLOCK = 65_536
 
 
 class Penalty(NamedTuple):
@@ -19,7 +20,7 @@ class Penalty(NamedTuple):
     strength : float, ndarray of shape (n_networks, 1) or None
         None for no penalty.
     n_weights : int
-        How many of the parameters are weights; they come first.
+        Number of parameters that are weights; they come first in the vector.
     """
 
     strength: Any = None
@@ -34,14 +35,14 @@ def scratch_for(vector: np.ndarray) -> np.ndarray:
 
 
 def cast(number: Any, dtype: Any) -> Any:
-    """Return an array as `dtype`; a Python number as it is, which decides no result's dtype."""
+    """Cast an array to `dtype`. A Python number is returned as is: it has no effect on dtypes."""
     return number.astype(dtype) if isinstance(number, np.ndarray) else number
 
 
 def blocks(
     vectors: Sequence[np.ndarray], scratch: np.ndarray
 ) -> Iterator[tuple[int, Sequence[np.ndarray], np.ndarray]]:
-    """Yield the start of each block, the block of each vector, and as much of `scratch`."""
+    """Yield the start of each block, each vector's block, and a part of `scratch` as long."""
     size, length = vectors[0].shape[-1], scratch.shape[-1]
     if length >= size:
         yield 0, vectors, scratch[..., :size]

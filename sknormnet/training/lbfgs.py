@@ -1,4 +1,4 @@
-"""Full-batch training through scipy.optimize; knows no more than the loop does."""
+"""Full-batch training with L-BFGS from scipy.optimize."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,17 +26,18 @@ def lbfgs(
     Parameters
     ----------
     network : Network
-        Its parameters are replaced by the best found.
+        Its parameters are replaced by the best parameters found.
     loss : Loss
     batch : Batch
         All training rows.
     alpha : float or None
+        Strength of the L2 penalty.
     max_iter, max_fun : int
-        Bounds on the number of iterations and of evaluations.
+        Maximum number of iterations and of evaluations of the loss.
     tol : float
-        Stop when no element of the gradient is above.
-    report : callable
-        Told the loss after each iteration; returns whether to stop there.
+        Stop when no element of the gradient exceeds `tol` in absolute value.
+    report : callable ``loss -> bool``
+        Called with the loss after each iteration; returns whether to stop.
 
     Returns
     -------

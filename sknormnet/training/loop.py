@@ -1,6 +1,6 @@
 """Gradient descent over minibatches, as a generator of epochs.
 
-Network, loss and optimiser come as arguments; nothing here stops, prints or validates.
+Network, loss and optimizer are arguments. Stopping, printing and validation are the caller's.
 """
 
 import math
@@ -21,27 +21,27 @@ Objective = Callable[[Batch, np.random.Generator | None], float]
 
 @dataclass
 class Run:
-    """What training changes, and what a later call goes on from.
+    """Everything that training changes, from which a later call can continue.
 
     Attributes
     ----------
     network : Network
-    order, dropout : Generator, or a list of them for a `Stack`
+    order, dropout : Generator, or a list of Generator for a `Stack`
         Draw the order of rows and the dropout masks.
     split_seed : int
-        Draws the validation rows, the same ones whenever training goes on.
+        Seed for drawing the validation rows, so that training continues with the same rows.
     optimizer : Optimizer or None
-        The one that `state` belongs to.
+        The optimizer that `state` belongs to.
     state : dict
     patience : Patience
     samples : int
-        Number of training samples seen.
+        Number of training samples seen; a row counts once per epoch.
     steps : int
-        Number of minibatches that these were seen in.
+        Number of training steps so far.
     stalls : int
-        How often training has stalled and gone on at a lower rate.
+        How often training has stalled and continued at a lower learning rate.
     watched : object
-        The kind of scores that `patience` has seen; other kinds cannot be compared with it.
+        Identifies the metric that `patience` tracks. Scores of other metrics are not comparable.
     """
 
     network: Any
@@ -58,19 +58,19 @@ class Run:
 
     @property
     def has_begun(self) -> bool:
-        """Whether the network knows of any rows: by training or in batch norm's statistics."""
+        """Whether the network was trained, or has batch-norm statistics of any rows."""
         return self.samples > 0 or self.network.momentum_weight > 0
 
     def watch(self, scores: Any, *, anew: bool) -> None:
-        """Start with new patience, if `anew` or if the last scores were of another kind."""
+        """Reset the patience if `anew` is True or if the metric changed."""
         if anew or scores != self.watched:
             self.patience, self.watched = Patience(), scores
 
     def use(self, optimizer: Optimizer, *, anew: bool) -> None:
         """Train with this optimizer from now on.
 
-        Its state is new if `anew` or if the last optimizer was of another kind. Otherwise the
-        last one's state goes on under the new settings.
+        Its state is reset if `anew` is True or if the class of the optimizer changed. Otherwise
+        the previous state is used with the new settings.
         """
         if anew or type(optimizer) is not type(self.optimizer):
             self.state = optimizer.start(self.network.parameters)
@@ -83,10 +83,11 @@ class Run:
 def objective(
     network, loss, *, alpha: Any, penalty_gradient: bool = True
 ) -> tuple[Objective, np.ndarray]:
-    """Return the function that training minimises, and the vector for its gradient.
+    """Return the function that training minimizes, and the vector for its gradient.
 
-    Of a batch it is ``(sum(w * loss of the row) + alpha / 2 * sum(W**2)) / total``, where
-    total is the batch's. alpha shrinks weights only, never biases, gammas or betas.
+    Its value for a batch is ``(sum(w * loss of the row) + alpha / 2 * sum(W**2)) / total``, with
+    the sample weights w and ``batch.total``. alpha shrinks weights only, never biases, gammas or
+    betas. For a stack of networks, values and alpha have shape (n_networks, 1).
 
     Parameters
     ----------
@@ -95,15 +96,13 @@ def objective(
     alpha : float or None
         Strength of the L2 penalty.
     penalty_gradient : bool, default=True
-        Whether the gradient has the penalty's part in it. Else an optimiser is to add it.
+        Whether the gradient includes the penalty's part. If not, the optimizer must add it.
 
     Returns
     -------
     evaluate : callable ``(batch, rng) -> value``
         Fills the gradient; `rng` draws the dropout masks.
     gradient : ndarray of shape (n_parameters,)
-
-    A stack of networks has values of shape (n_networks, 1), and so has its alpha.
     """
     gradient = aligned_empty(network.parameters.shape, network.parameters.dtype)
     W = network.parameters[..., : network.n_weights]
@@ -112,11 +111,11 @@ def objective(
     forwards: dict[int, Callable] = {}
 
     def evaluate(batch: Batch, rng: Any) -> Any:
-        X, y, total, weight, share = batch
-        n_rows = share.shape[-1]
+        X, y, total, weight, row_weight = batch
+        n_rows = row_weight.shape[-1]
         if n_rows not in forwards:
             forwards[n_rows] = network.build_forward(n_rows, gradient)
-        raw, backward = forwards[n_rows](X, share, rng)
+        raw, backward = forwards[n_rows](X, row_weight, rng)
         value = (_values if is_stack else loss.value_and_gradient)(y, raw, weight)
         backward(raw)
         if alpha is not None:
@@ -130,7 +129,7 @@ def objective(
         return value
 
     def _values(y, raw, weight) -> np.ndarray:
-        """The value for each network of a stack; the losses of all rows are worked out as one."""
+        """Return the value for each network of a stack, with one call for all of their rows."""
         losses = loss.losses_and_gradient(y, raw.reshape(-1, raw.shape[-1]), weight)
         losses, weight = (x.reshape(len(raw), raw.shape[1], -1) for x in (losses, weight))
         return np.matmul(weight.mT, losses).sum(axis=-1)
@@ -148,9 +147,10 @@ def epochs(
     max_grad_norm: Any = None,
     seen: int = 0,
 ) -> Iterator[Any]:
-    """Train for one epoch at each ``next``, without end.
+    """Train one epoch per ``next``, without end, and yield its loss.
 
-    Of a `Stack` of runs, loss, alpha, rate and max_grad_norm have shape (n_members, 1).
+    For a `Stack` of runs, the yielded loss, alpha and the learning rate have shape
+    (n_members, 1), and max_grad_norm has one element per member.
 
     Parameters
     ----------
@@ -159,32 +159,34 @@ def epochs(
     batches : callable
         Starts a pass over the training rows.
     alpha : float or None
+        Strength of the L2 penalty.
     rate : callable ``seen -> learning rate``
-        Asked before each step; seen is the number of rows in all steps before it.
+        Called before each step; seen is the number of rows in all previous steps.
     max_grad_norm : float or None
-        What the norm of the loss's gradient is cut down to where it is larger.
+        Maximum norm of the loss's gradient; larger gradients are rescaled (gradient clipping).
     seen : int, default=0
-        What to count these rows from.
+        Initial value of the row counter.
 
     Yields
     ------
     loss : float
-        Mean over the rows of their batch's loss, as it was before the batch's step.
+        Mean of the batches' losses, weighted by their numbers of rows. The loss of each batch is
+        the one before its step.
     """
     parameters, update = run.network.parameters, run.optimizer.update
     n_weights = run.network.n_weights
     evaluate, gradient = objective(run.network, loss, alpha=alpha, penalty_gradient=False)
     scratch = scratch_for(parameters)
-    limited = []  # each gradient, and what its norm may be
+    clipped = []  # each network's gradient and its maximum norm
     if max_grad_norm is not None:
-        limited = list(zip(np.atleast_2d(gradient), np.ravel(max_grad_norm), strict=True))
+        clipped = list(zip(np.atleast_2d(gradient), np.ravel(max_grad_norm), strict=True))
     while True:
         losses, n_samples, n_steps = 0.0, 0, 0
         for batch in batches():
-            n_rows = batch.share.shape[-1]
+            n_rows = batch.row_weight.shape[-1]
             losses += evaluate(batch, run.dropout) * n_rows
-            for one, max_norm in limited:
-                _clip(one, max_norm)
+            for network_gradient, max_norm in clipped:
+                _clip(network_gradient, max_norm)
             penalty = Penalty(None if alpha is None else alpha / batch.total, n_weights)
             update(parameters, gradient, run.state, rate(seen + n_samples), scratch, penalty)
             n_samples += n_rows
@@ -196,7 +198,7 @@ def epochs(
 
 
 def _clip(gradient: np.ndarray, max_norm: float) -> None:
-    """Scale the gradient down to a norm of `max_norm`, if it is longer."""
+    """Scale the gradient down to norm `max_norm` if its norm is larger."""
     norm = math.sqrt(float(np.dot(gradient, gradient)))
     if norm > max_norm:
         gradient *= float(max_norm) / norm

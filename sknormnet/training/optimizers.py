@@ -1,4 +1,4 @@
-"""Optimizers on one flat vector, as frozen settings; the caller holds their state."""
+"""Optimizers on one flat vector, as frozen settings; the caller keeps their state."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ State = dict[str, Any]
 class Optimizer(ABC):
     """Settings of an optimizer, under the names of the estimators' parameters.
 
-    To write one, derive a frozen dataclass from this class or from an optimizer of this module,
-    with `start` and `step`. The L2 penalty and weight decay act around `step`, so no optimizer
-    can miss them.
+    To write an optimizer, derive a frozen dataclass from this class or from an optimizer of this
+    module, and define `start` and `step`. `update` applies the L2 penalty and weight decay for
+    every optimizer.
 
     Attributes
     ----------
     stacks : bool
-        Whether `step` works on stacks of vectors, of shape (n_networks, n_parameters), with
+        Whether `step` also works on stacks of vectors, of shape (n_networks, n_parameters), with
         rates of shape (n_networks, 1), and gives each network the step it would get alone.
     per_network_setting : str
-        The setting, if any, that may differ within a stack: it then has the shape of the rates.
+        The setting, if any, that may differ within a stack. It then has the shape of the rates.
     """
 
     stacks: ClassVar[bool] = False
@@ -62,11 +62,11 @@ class Optimizer(ABC):
         Parameters
         ----------
         parameters, gradient : ndarray of shape (n_block,)
-            The gradient has the penalty's part in it; it may be overwritten.
+            The gradient includes the penalty's part; it may be overwritten.
         state : sequence of ndarray of shape (n_block,)
-            The arrays of the state, in the order in which `start` has them.
+            The arrays of the state, in the order of the dict that `start` returned.
         coefficients : object
-            As `coefficients` returned it for this step; by default, the learning rate.
+            Result of the method `coefficients` for this step; by default, the learning rate.
         scratch : ndarray of shape (n_block,)
             A buffer for intermediate results.
         """
@@ -85,7 +85,7 @@ class Optimizer(ABC):
         return cast(rate, dtype)
 
     def decay(self, rate: Any) -> Any:
-        """Return the share that the weights lose before each step, or None for no decay."""
+        """Return the fraction by which weights shrink before each step, or None for no decay."""
         return None
 
     def update(
@@ -102,38 +102,38 @@ class Optimizer(ABC):
         Parameters
         ----------
         parameters, gradient : ndarray of shape (n_parameters,)
-            The gradient is the loss's, without the penalty's part; it may be overwritten.
+            The gradient of the loss, without the penalty's part; it may be overwritten.
         state : dict
-            As `start` made it and earlier steps left it.
+            Result of `start`, as changed by earlier steps.
         rate : float
             Learning rate.
         scratch : ndarray
-            A buffer as long as a block, see `scratch_for`.
+            A buffer of the length of a block; see `scratch_for`.
         penalty : Penalty
         """
         dtype, decay = parameters.dtype, self.decay(rate)
         strength, n_weights = cast(penalty.strength, dtype), penalty.n_weights
-        # A decay above 1 leaves nothing of the weights; it does not turn their sign.
-        kept = None if decay is None else cast(_not_negative(1 - decay), dtype)
+        # A decay above 1 sets the weights to 0; it does not change their sign.
+        remaining = None if decay is None else cast(_not_negative(1 - decay), dtype)
         coefficients = self.coefficients(state, rate, dtype)
         arrays = [x for x in state.values() if isinstance(x, np.ndarray)]
-        for start, (p, g, *own), buffer in blocks((parameters, gradient, *arrays), scratch):
+        for start, (p, g, *state_block), buffer in blocks((parameters, gradient, *arrays), scratch):
             n = n_weights - start
             if strength is not None and n > 0:
                 add_penalty_gradient(p[..., :n], g[..., :n], strength, buffer[..., :n])
-            if kept is not None and n > 0:
-                np.multiply(p[..., :n], kept, out=p[..., :n])
-            self.step(p, g, own, coefficients, buffer)
+            if remaining is not None and n > 0:
+                np.multiply(p[..., :n], remaining, out=p[..., :n])
+            self.step(p, g, state_block, coefficients, buffer)
 
     def adopt(self, state: State, before: Any) -> State:
-        """Return the state to continue with where settings change between calls of `partial_fit`.
+        """Return the state to continue with when settings change between calls of `partial_fit`.
 
         Parameters
         ----------
         state : dict
-            The state that `before` left; it may be changed in place.
+            The state of the previous optimizer; it may be changed in place.
         before : Optimizer
-            The same class with the settings so far.
+            The previous optimizer: the same class with the previous settings.
 
         Returns
         -------
@@ -177,7 +177,7 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Adam, in the form of the end of the paper's section 2.
+    """Adam, in the form at the end of section 2 of the paper.
 
     ``m = beta_1 * m + (1 - beta_1) * g``; ``v = beta_2 * v + (1 - beta_2) * g**2``;
     ``parameters -= rate * sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (sqrt(v) + epsilon)``
@@ -196,8 +196,8 @@ class Adam(Optimizer):
         return {"m": _zeros_like(parameters), "v": _zeros_like(parameters), "t": 0}
 
     def adopt(self, state: State, before: Any) -> State:
-        # The bias-corrected averages, (1 - beta) / (1 - beta**t) times the state, stay as
-        # they are; under other betas, another state stands for them.
+        # The bias-corrected averages are (1 - beta) / (1 - beta**t) times the state. Rescaling
+        # the state leaves them unchanged when the betas change.
         for name, old, new in (
             ("m", before.beta_1, self.beta_1),
             ("v", before.beta_2, self.beta_2),
@@ -207,8 +207,8 @@ class Adam(Optimizer):
         return state
 
     def coefficients(self, state: State, rate: Any, dtype: np.dtype) -> Any:
-        # The state is m / (1 - beta_1) and v / (1 - beta_2), which saves two passes of
-        # eleven; the rate and epsilon make up for the factors.
+        # The state is m / (1 - beta_1) and v / (1 - beta_2), which saves two of eleven passes
+        # over the vectors. The rate and epsilon are scaled to compensate.
         state["t"] += 1
         t, (beta_1, beta_2) = state["t"], (self.beta_1, self.beta_2)
         factor = (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) / (1 - beta_2) ** 0.5
@@ -232,8 +232,9 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: ``W -= rate * weight_decay * W`` before each step.
 
-    Unlike the gradient of an L2 penalty, the decay is not divided by the root of v, so that
-    all weights shrink alike, however large their gradients are. A share above 1 counts as 1.
+    Unlike the gradient of an L2 penalty, the decay is not divided by the root of v. All weights
+    therefore shrink by the same factor, whatever the size of their gradients. A product
+    ``rate * weight_decay`` above 1 counts as 1.
 
     References
     ----------
@@ -251,8 +252,8 @@ class AdamW(Adam):
 class NAdam(Adam):
     """Adam with Nesterov's momentum.
 
-    The m of Adam's step is replaced by ``beta_1 * m + (1 - beta_1) * g``, each term with its
-    bias correction: ``beta_1 * m / (1 - beta_1**(t + 1)) + (1 - beta_1) * g / (1 - beta_1**t)``.
+    The m of Adam's step is replaced by ``beta_1 * m + (1 - beta_1) * g``, with a bias correction
+    of each term: ``beta_1 * m / (1 - beta_1**(t + 1)) + (1 - beta_1) * g / (1 - beta_1**t)``.
 
     References
     ----------
@@ -303,7 +304,7 @@ def _not_negative(number: Any) -> Any:
 
 
 def _correction(beta: float, t: int) -> float:
-    """What makes ``sum(beta**age * x)`` of t values the mean with these weights."""
+    """Return the factor that makes ``sum(beta**age * x)`` of t values a weighted mean."""
     return (1 - beta) / (1 - beta**t)
 
 

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: pure functions of how far training has come."""
+"""Learning-rate schedules: pure functions of the progress of training."""
 
 import math
 from abc import ABC, abstractmethod
@@ -6,49 +6,49 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-RISE = 0.3  # share of training for which 'onecycle' rises
-WARM_UP = 0.1  # the same for 'warmup'
-STREAM_STEPS, STREAM_FLOOR = 10, 0.1  # of stream_factor
+RISE = 0.3  # fraction of training in which the rate of 'onecycle' rises
+WARM_UP = 0.1  # fraction of training in which the rate of 'warmup' rises
+STREAM_STEPS, STREAM_FLOOR = 10, 0.1  # see stream_factor
 
 
 class Schedule(ABC):
     """Settings of a schedule, under the names of the estimators' parameters.
 
-    To write one, derive a frozen dataclass from this class. It keeps no state: all that it
-    goes by, `factor` is told.
+    To write a schedule, derive a frozen dataclass from this class. Schedules keep no state:
+    `factor` gets everything it needs as arguments.
 
     Attributes
     ----------
     planned : bool
-        Whether the schedule is made for a given number of epochs, which are then all run, even
-        if the loss or the validation score stalls. In partial_fit, which has no last epoch,
-        `stream_factor` takes its place.
+        Whether the schedule is made for a known number of epochs. Training then runs all of
+        them, even if the loss or the validation score stalls. partial_fit, which has no last
+        epoch, uses `stream_factor` instead.
     """
 
     planned: ClassVar[bool] = False
 
     @abstractmethod
     def factor(self, progress: float, samples: int, stalls: int) -> float:
-        """What `learning_rate_init` is multiplied by.
+        """Return the factor by which `learning_rate_init` is multiplied.
 
         Parameters
         ----------
         progress : float
-            Share of the epochs of this call that are done, in [0, 1).
+            Fraction of the epochs of this call that are done, in [0, 1).
         samples : int
-            Training samples seen up to the start of the epoch.
+            Number of training samples seen up to the start of the epoch.
         stalls : int
-            How often training has stopped improving so far.
+            How often training has stalled so far.
         """
 
     def goes_on(self, rate: float) -> bool:
-        """Whether training goes on, at a lower rate, when it has stalled at `rate`."""
+        """Whether training continues at a lower rate after it has stalled at `rate`."""
         return False
 
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The same rate throughout."""
+    """Keep the rate constant."""
 
     def factor(self, progress, samples, stalls):
         return 1.0
@@ -110,7 +110,7 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """Rise in a straight line for the first tenth of training, then stay."""
+    """Rise linearly for the first tenth of training, then stay constant."""
 
     planned: ClassVar[bool] = True
 
@@ -120,7 +120,7 @@ class WarmUp(Schedule):
 
 @dataclass(frozen=True)
 class Custom(Schedule):
-    """What a callable says, of progress alone."""
+    """Use a callable, which gets the progress only."""
 
     planned: ClassVar[bool] = True
     of_progress: Callable[[float], float]
@@ -130,10 +130,11 @@ class Custom(Schedule):
 
 
 def stream_factor(steps: float) -> float:
-    """What `learning_rate_init` is multiplied by in `partial_fit`, for a planned schedule.
+    """Return the factor for `learning_rate_init` in `partial_fit`, for a planned schedule.
 
-    It is ``1 / sqrt(1 + steps / 10)``, so that training settles however long a stream is, but
-    at least 0.1, so that a network goes on to follow a world that changes.
+    It is ``1 / sqrt(1 + steps / 10)``, so that the rate falls although the length of the stream
+    is unknown. It is at least 0.1, so that the network keeps adapting to data that change over
+    time.
 
     Parameters
     ----------

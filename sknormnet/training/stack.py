@@ -1,4 +1,4 @@
-"""Several runs trained as one, on arrays that have one more axis in front."""
+"""Several runs trained together, on arrays with one more axis in front."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,23 +12,25 @@ from sknormnet.training.loop import Run
 
 @dataclass
 class Stack(Run):
-    """A run of several networks that differ in their dropout at most.
+    """A run of several networks with the same layers, except for dropout.
 
-    Small networks spend their time on calls, of which a stack makes as many as one network.
-    The members' vectors become rows of the stack's: each member is at the end of each epoch
-    the run that it would be on its own, as soon as it has been told with `hand_down`.
+    Training a small network takes most of its time for function calls. A stack makes as many
+    calls as a single network. The members' vectors become rows (views) of the stack's vectors.
+    After each epoch and a call of `hand_down`, each member is in the state in which training it
+    alone would leave it.
 
     Attributes
     ----------
     members : list of Run
-        With optimisers of one kind, set alike but for their `per_network_setting`.
+        With optimizers of one class, whose settings are equal except for the
+        `per_network_setting`.
     """
 
     members: list[Run] = field(default_factory=list)
 
     @classmethod
     def of(cls, members: Sequence[Run]) -> "Stack":
-        """The members as one run, from where they stand."""
+        """Return a stack that continues the training of the members."""
         first = members[0]
         return cls(
             network=first.network.stacked([run.network for run in members]),
@@ -43,7 +45,7 @@ class Stack(Run):
         )
 
     def hand_down(self) -> None:
-        """Tell the members what is the same for all and no array."""
+        """Copy scalar state, which is not shared through views, to the members."""
         for run in self.members:
             run.samples, run.steps = self.samples, self.steps
             run.network.momentum_weight = self.network.momentum_weight
@@ -53,6 +55,7 @@ class Stack(Run):
 
 
 def _stacked_optimizer(optimizers: Sequence[Any]) -> Any:
+    """Return one optimizer whose `per_network_setting` is a column if it differs."""
     first = optimizers[0]
     name = first.per_network_setting
     if not name or len({getattr(x, name) for x in optimizers}) == 1:
@@ -62,7 +65,7 @@ def _stacked_optimizer(optimizers: Sequence[Any]) -> Any:
 
 
 def _stacked_state(states: Sequence[dict]) -> dict:
-    """The arrays as rows of one, in which each state gets its row."""
+    """Return a state whose arrays hold those of all states as rows; each state gets a view."""
     stacked = dict(states[0])
     for name, array in states[0].items():
         if isinstance(array, np.ndarray):

@@ -1,4 +1,4 @@
-"""When to stop: a pure function of the scores so far."""
+"""When to stop training: a pure function of the scores so far."""
 
 import math
 from dataclasses import dataclass, replace
@@ -6,26 +6,26 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Patience:
-    """What the scores so far amount to; higher is better.
+    """The best score so far and how long training has waited for a better one. Higher is better.
 
     Attributes
     ----------
     best : float
         The best score so far.
     waited : int
-        For how many scores in a row none has been better than the best before it by `tol`.
+        Number of scores since the last one that was at least `tol` above the best before it.
     """
 
     best: float = -math.inf
     waited: int = 0
 
     def after(self, score: float, *, tol: float) -> "Patience":
-        """The patience left when the next score is known."""
+        """Return the patience after the next score."""
         return Patience(
             best=score if score > self.best else self.best,
             waited=0 if score >= self.best + tol else self.waited + 1,  # NaN is no improvement
         )
 
     def renewed(self) -> "Patience":
-        """The same best score, and waiting from the start."""
+        """Return the same best score with `waited` reset to 0."""
         return replace(self, waited=0)

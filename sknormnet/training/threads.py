@@ -1,8 +1,8 @@
-"""How many threads BLAS may use while a network trains; knows nothing of networks.
+"""Limit the number of BLAS threads while a network trains; independent of networks.
 
-Small matrix products gain nothing from a second BLAS thread. On a machine that does anything
-else as well, they lose a lot: the threads of a product wait for each other, and each of them
-has to get a core first.
+Small matrix products gain nothing from a second BLAS thread. On a machine with other load they
+become much slower: the threads of a product wait for each other, and each thread first has to
+get a core.
 """
 
 import os
@@ -13,29 +13,29 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-# Multiplications of a matrix product up to which it gets one BLAS thread. Measured with OpenBLAS
-# on two idle cores, time with two threads / time with one, float32 and float64:
-#   64 x 128 x 128 = 2^20    0.88 and 0.75, for 4 and 12 us that a fit does not notice
+# Number of multiplications up to which a matrix product gets one BLAS thread. Ratios of the time
+# with two threads to the time with one, in float32 and float64, OpenBLAS, two idle cores:
+#   64 x 128 x 128 = 2^20    0.88 and 0.75, a gain of 4 and 12 us, negligible in a fit
 #   128 x 128 x 128 = 2^21   0.83 and 0.72
-#   256 x 128 x 128 = 2^22   0.60 and 0.60, as for all larger ones
+#   256 x 128 x 128 = 2^22   0.60 and 0.60, as for all larger products
 SMALL_PRODUCT = 2**21
 
 
 class Limit:
-    """A limit of one thread on some BLAS libraries, which several calls may want at a time.
+    """A limit of one thread on BLAS libraries, which several calls may hold at the same time.
 
-    The first call lowers the limits, the last one restores them. A limit that was 1 already is
-    never raised. If a limit is not 1 any more when the last call ends, other code has set it
-    meanwhile, and it stays.
+    The first call lowers the limits and the last call restores them. A limit that was already 1
+    is never raised. If a limit is no longer 1 when the last call ends, other code has changed it
+    in the meantime, and it is left unchanged.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._holders: set = set()
-        self._lowered: dict[Any, int] = {}  # library -> its limit before
+        self._lowered: dict[Any, int] = {}  # library -> its previous limit
 
     def enter(self, holder: object, libraries: list) -> None:
-        """Lower the limits to 1, until `holder` leaves."""
+        """Lower the limits to 1 until `holder` leaves."""
         with self._lock:
             self._holders.add(holder)
             for library in libraries:
@@ -45,19 +45,19 @@ class Limit:
                     _set(library, 1)
 
     def leave(self, holder: object) -> None:
-        """Restore the limits, if nobody else needs them to be 1. May be called again."""
+        """Restore the limits if no other holder is left. May be called more than once."""
         with self._lock:
             self._holders.discard(holder)
             if not self._holders:
                 self._restore()
 
     def before(self, library) -> int:
-        """Return the limit of a library without this one."""
+        """Return the limit that a library would have without this object."""
         with self._lock:
             return self._lowered.get(library, library.num_threads or 1)
 
     def after_fork(self) -> None:
-        """In a new process, forget the calls of the old one's threads, which it has not."""
+        """In a forked process, drop the calls of the parent's threads, which no longer exist."""
         self._lock = threading.Lock()
         self._holders.clear()
         self._restore()
@@ -73,13 +73,13 @@ def _set(library, n_threads: int) -> None:
     """Set the limit of a library, from any thread.
 
     From threadpoolctl 3.8 on, `set_num_threads` does nothing in most threads, so that threads
-    do not undo each other's limits. The lock and the holders of `Limit` see to that here.
+    do not undo each other's limits. Here, the lock and the holders of `Limit` ensure this.
     """
     getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
 
 
 class _ThreadLimits(threading.local):
-    """A `Limit` for each thread, for libraries whose limit holds for one thread only."""
+    """One `Limit` per thread, for libraries whose limit applies to a single thread only."""
 
     def __init__(self) -> None:
         self.limit = Limit()
@@ -90,53 +90,52 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_process_limit.after_fork)
 
 
-@cache  # it takes milliseconds to find the libraries
+@cache  # finding the libraries takes milliseconds
 def _libraries() -> tuple[list, list]:
-    """BLAS libraries whose limit is the process's, and those where each thread has its own.
+    """Return the BLAS libraries with one limit per process, and those with one per thread.
 
-    The products of a fit are NumPy's and SciPy's, whose libraries are loaded by now; those that
-    are loaded later are not needed.
+    A fit uses the libraries of NumPy and SciPy only, which are loaded before this call.
     """
     found = ThreadpoolController().select(user_api="blas").lib_controllers
-    own = [x for x in found if getattr(x, "threading_layer", None) == "openmp"]
-    return [x for x in found if x not in own], own
+    per_thread = [x for x in found if getattr(x, "threading_layer", None) == "openmp"]
+    return [x for x in found if x not in per_thread], per_thread
 
 
 def blas_threads() -> int:
-    """Return the number of threads that BLAS may use when no call is in `in_one_thread`."""
-    shared, own = _libraries()
-    numbers = [_process_limit.before(library) for library in shared]
-    numbers += [_thread_limits.limit.before(library) for library in own]
-    return max(numbers, default=1)
+    """Return the number of threads that BLAS may use outside of `in_one_thread`."""
+    per_process, per_thread = _libraries()
+    limits = [_process_limit.before(library) for library in per_process]
+    limits += [_thread_limits.limit.before(library) for library in per_thread]
+    return max(limits, default=1)
 
 
 def in_one_thread(function: Callable, *args) -> Any:
-    """Call a function with one BLAS thread; return what it returns.
+    """Call a function with one BLAS thread, and return its result.
 
-    Several threads may be in such calls at a time. After the last of them, the limits are what
-    they were before the first, whether the calls have returned or raised. The limit of most BLAS
-    libraries holds for the process, so that products in other threads are slower meanwhile.
+    Several threads may make such calls at the same time. When the last of these calls returns or
+    raises, the limits from before the first call are restored. The limit of most BLAS libraries
+    applies to the whole process, so that products in other threads are slower in the meantime.
 
     Parameters
     ----------
     function : callable
     *args : object
-        What it is called with.
+        Arguments of the function.
 
     Returns
     -------
     result : object
     """
-    holder, (shared, own) = object(), _libraries()
+    holder, (per_process, per_thread) = object(), _libraries()
     try:
-        _process_limit.enter(holder, shared)
-        if own:
-            _thread_limits.limit.enter(holder, own)
+        _process_limit.enter(holder, per_process)
+        if per_thread:
+            _thread_limits.limit.enter(holder, per_thread)
         return function(*args)
     finally:
         try:
             _leave(holder)
-        except BaseException:  # Ctrl+C in the midst of it
+        except BaseException:  # such as Ctrl+C while the limits are restored
             _leave(holder)
             raise
 

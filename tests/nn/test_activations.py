@@ -13,7 +13,7 @@ from sknormnet.nn.initializers import INITIALIZERS
 ALL = pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=list(ACTIVATIONS))
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
-# f(1), f(-1) and f(0) to all digits, from the definitions in 30-digit arithmetic
+# f(1), f(-1) and f(0) from the definitions, computed with 30 digits
 KNOWN = {
     "identity": (1, -1, 0),
     "logistic": (0.73105857863000488, 0.26894142136999512, 0.5),
@@ -32,8 +32,8 @@ RECOMMENDED = {
     "logistic": "xavier_uniform",
     "tanh": "xavier_uniform",
     "selu": "lecun_normal",
-}  # and he_normal for all others
-# Of the two sides' slopes at a kink, which one a unit has that sits exactly on it
+}  # he_normal for all others
+# Derivative at 0 of the activations with a kink there: that of one of its two sides
 SLOPE_AT_0 = {"relu": 0, "leaky_relu": 0.01, "elu": 1, "selu": 1.7580993408473766}
 
 
@@ -43,25 +43,25 @@ def apply(activation, z):
 
 
 def grid(dtype):
-    """Points of all sizes and both signs; 0 itself, where some have a kink, is left out."""
+    """Points of all sizes and both signs, without 0, where some activations have a kink."""
     sizes = np.concatenate([np.logspace(-6, 6, 73), np.linspace(0.1, 40, 100)])
     return np.stack([-sizes, sizes]).astype(dtype)
 
 
-def test_every_entry_has_its_known_values():
+def test_every_activation_has_known_values():
     assert set(KNOWN) == set(ACTIVATION) == set(ACTIVATIONS)
 
 
 @ALL
-def test_values_known_at_a_point(activation):
+def test_known_values(activation):
     y, _ = apply(activation, np.array([[1.0, -1.0, 0.0]]))
     assert_allclose(y, [KNOWN[activation.name]], rtol=1e-15, atol=1e-16)
 
 
 @DTYPES
 @ALL
-def test_value_and_derivative_follow_the_formulas_at_all_sizes(activation, dtype):
-    # Warnings are errors here, so that an overflow on the way would show.
+def test_value_and_derivative_follow_the_formulas(activation, dtype):
+    # Warnings are errors, so an overflow in an intermediate result would fail the test.
     z = grid(dtype)
     y, slope = apply(activation, z)
     f, f_slope = ACTIVATION[activation.name]
@@ -72,7 +72,7 @@ def test_value_and_derivative_follow_the_formulas_at_all_sizes(activation, dtype
 
 
 @ALL
-def test_derivative_is_the_values(activation):
+def test_derivative_agrees_with_a_numeric_derivative(activation):
     z = np.random.default_rng(0).uniform(0.1, 3, size=(6, 5))
     z[::2] *= -1  # away from the kinks at 0
 
@@ -92,32 +92,32 @@ def test_slope_at_zero(activation):
 
 @DTYPES
 @ALL
-def test_results_are_written_into_out_in_its_dtype(activation, dtype):
+def test_results_are_written_to_out_in_its_dtype(activation, dtype):
     z = np.linspace(-3, 3, 12, dtype=dtype).reshape(3, 4)
     before = z.copy()
     y, slope = np.empty_like(z), np.empty_like(z)
     assert activation.function(z, y) is y
-    kept = y.copy()
+    y_before = y.copy()
     assert activation.derivative(z, y, slope) is slope
     assert y.dtype == slope.dtype == dtype
     assert_array_equal(z, before)
-    assert_array_equal(y, kept)
+    assert_array_equal(y, y_before)
 
 
 @ALL
-def test_float32_is_worked_on_in_float32(activation):
-    # A constant of another dtype would double the size of the arrays on the way.
+def test_float32_needs_no_float64_arrays(activation):
+    # A float64 constant would double the size of the temporary arrays.
     peaks = []
     for dtype in (np.float32, np.float64):
         z = np.linspace(-3, 3, 100_000, dtype=dtype)
         y, slope = np.empty((2, *z.shape), dtype)
-        activation.function(z, y)  # what it keeps, it has from here on
+        activation.function(z, y)  # fills the cache of zeros, which is not to be measured
         tracemalloc.start()
         activation.function(z, y)
         activation.derivative(z, y, slope)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    # NumPy casts in pieces, for the comparison in relu's derivative.
+    # The constant allows for NumPy's cast buffers in the comparison of relu's derivative.
     assert peaks[0] <= 0.6 * peaks[1] + 100_000
 
 
@@ -131,38 +131,38 @@ def test_out_may_be_the_input(activation, dtype):
 
 
 @ALL
-def test_leading_axes_are_free(activation):
+def test_leading_axes_are_allowed(activation):
     z = np.linspace(-3, 3, 24).reshape(2, 3, 4)
-    for whole, part in zip(apply(activation, z), apply(activation, z[1]), strict=True):
-        assert_array_equal(whole[1], part)
+    for stack, single in zip(apply(activation, z), apply(activation, z[1]), strict=True):
+        assert_array_equal(stack[1], single)
 
 
 @ALL
 def test_nan_stays_nan(activation):
-    # A diverging network must be noticed, not clipped to zeros.
-    with np.errstate(invalid="ignore"):  # NumPy's logaddexp warns of it
+    # NaN in a diverging network must not become 0, which would hide the divergence.
+    with np.errstate(invalid="ignore"):  # NumPy's logaddexp warns of NaN
         y = activation.function(np.array([[np.nan, 1.0]]), np.empty((1, 2)))
     assert_array_equal(np.isnan(y), [[True, False]])
 
 
 @ALL
-def test_pickles(activation):
+def test_activations_can_be_pickled(activation):
     assert pickle.loads(pickle.dumps(activation)) == activation
 
 
 @ALL
-def test_recommended_initialiser(activation):
+def test_recommended_initializer(activation):
     assert activation.init in INITIALIZERS
     assert activation.init == RECOMMENDED.get(activation.name, "he_normal")
 
 
-def test_names_are_the_keys():
+def test_keys_of_the_table_are_the_names():
     assert list(ACTIVATIONS) == [activation.name for activation in ACTIVATIONS.values()]
 
 
-def test_an_activation_of_ones_own():
-    mine = Activation("double", np.add, np.subtract)
-    assert mine.init == "he_normal"
-    assert repr(mine) == "Activation(name='double', init='he_normal')"
+def test_a_user_defined_activation():
+    activation = Activation("double", np.add, np.subtract)
+    assert activation.init == "he_normal"
+    assert repr(activation) == "Activation(name='double', init='he_normal')"
     with pytest.raises(AttributeError):
-        mine.name = "other"
+        activation.name = "other"

@@ -12,7 +12,7 @@ from sknormnet.training.batches import Samples
 from sknormnet.training.loop import objective
 
 ALL = pytest.mark.parametrize("name", INITIALIZERS)
-FAN_IN, FAN_OUT = 2000, 500  # far apart, so that their roles cannot be confused
+FAN_IN, FAN_OUT = 2000, 500  # very different, so that a confusion of the two would show
 
 # name -> variance, and whether the distribution is uniform
 SCALED = {
@@ -38,7 +38,7 @@ def test_every_entry_has_its_theory():
 def test_moments_of_a_million_draws(name):
     W = draw(name)
     variance, uniform = SCALED[name]
-    # Five standard errors of a sample's mean and variance
+    # Tolerances are five standard errors of the sample mean and variance.
     assert abs(W.mean()) < 5 * np.sqrt(variance / W.size)
     excess = -1.2 if uniform else 0
     assert_allclose(W.var(), variance, rtol=5 * np.sqrt((excess + 2) / W.size))
@@ -46,7 +46,7 @@ def test_moments_of_a_million_draws(name):
 
 
 @pytest.mark.parametrize("name", [name for name, (_, uniform) in SCALED.items() if uniform])
-def test_uniform_draws_fill_their_bounds(name):
+def test_uniform_weights_range_from_bound_to_bound(name):
     W = draw(name)
     bound = np.sqrt(3 * SCALED[name][0])
     assert 0.999 * bound < W.max() <= bound
@@ -54,27 +54,27 @@ def test_uniform_draws_fill_their_bounds(name):
 
 
 @pytest.mark.parametrize(("fan_in", "fan_out"), [(30, 12), (12, 30), (20, 20), (1, 5), (5, 1)])
-def test_orthogonal(fan_in, fan_out):
+def test_orthogonal_weights_are_orthonormal(fan_in, fan_out):
     W = draw("orthogonal", fan_in, fan_out)
     product = W.T @ W if fan_in >= fan_out else W @ W.T
     assert_allclose(product, np.eye(min(fan_in, fan_out)), atol=1e-14)
 
 
-def test_orthogonal_is_drawn_uniformly():
-    # Then every entry of a 3 x 3 matrix has mean 0 and variance 1/3. Without the signs,
-    # LAPACK's QR would always give the diagonal one sign.
+def test_orthogonal_weights_are_uniformly_distributed():
+    # Each entry of a uniformly drawn 3 x 3 matrix has mean 0 and variance 1/3. LAPACK's QR always
+    # gives the diagonal the same sign, which the initializer corrects.
     rng = np.random.default_rng(0)
     W = np.array([INITIALIZERS["orthogonal"](3, 3, rng) for _ in range(4000)])
     assert_allclose(W.mean(axis=0), 0, atol=5 * np.sqrt(1 / 3 / 4000))
     assert_allclose(W.var(axis=0), 1 / 3, atol=0.03)
 
 
-def test_zeros():
+def test_zeros_are_zeros():
     assert_array_equal(draw("zeros", 3, 2), np.zeros((3, 2)))
 
 
 @ALL
-def test_shape_and_seed(name):
+def test_weights_depend_on_the_seed_only(name):
     W = draw(name, 7, 4)
     assert W.shape == (7, 4)
     assert_array_equal(W, draw(name, 7, 4))
@@ -83,13 +83,13 @@ def test_shape_and_seed(name):
 
 
 @ALL
-def test_pickles(name):
+def test_initializers_can_be_pickled(name):
     again = pickle.loads(pickle.dumps(INITIALIZERS[name]))
     assert again == INITIALIZERS[name]
     assert_array_equal(again(5, 3, np.random.default_rng(0)), draw(name, 5, 3))
 
 
-def test_scaling_of_ones_own():
+def test_variance_scaling_with_other_settings():
     W = VarianceScaling(3, "average", "normal")(100, 300, np.random.default_rng(0))
     assert_allclose(W.var(), 3 / 200, rtol=0.05)
 
@@ -98,7 +98,7 @@ def test_scaling_of_ones_own():
 
 
 def variance_ratio(name, activation, *, input_std, n_layers=20, width=256):
-    """Variance of the last layer's activations over the input's, in the median network."""
+    """Variance of the last activations divided by that of the input; median of five networks."""
     f, _ = ACTIVATION[activation]
     ratios = []
     for seed in range(5):
@@ -110,16 +110,16 @@ def variance_ratio(name, activation, *, input_std, n_layers=20, width=256):
     return np.median(ratios)
 
 
-# The variance is over all rows and units of one network. Behind 20 layers of relu it is
-# known only to a factor of two or so, as it depends on the few weights of each layer that
-# meet active units; hence the median of several networks.
+# The variance is over all rows and units of one network. After 20 layers of relu it varies by
+# a factor of about two between networks, since it depends on the few weights of each layer that
+# belong to active units. The median of several networks is more stable.
 @pytest.mark.parametrize("name", ["he_normal", "he_uniform"])
 def test_he_keeps_the_variance_through_relu(name):
     assert 1 / 3 < variance_ratio(name, "relu", input_std=1) < 3
 
 
-# Glorot's theory is of tanh near 0, where it is the identity. On inputs of variance 1 its
-# curvature shrinks them whatever the weights: to about 1 / (2 * layers).
+# Glorot's theory holds for tanh near 0, where it is close to the identity. For inputs of variance
+# 1, the curvature of tanh shrinks the variance to about 1 / (2 * n_layers).
 @pytest.mark.parametrize("name", ["xavier_normal", "xavier_uniform"])
 def test_xavier_keeps_the_variance_through_tanh(name):
     assert 1 / 3 < variance_ratio(name, "tanh", input_std=0.1) < 3
@@ -127,7 +127,7 @@ def test_xavier_keeps_the_variance_through_tanh(name):
 
 
 @pytest.mark.parametrize(("activation", "input_std"), [("relu", 1), ("tanh", 0.1), ("tanh", 1)])
-def test_small_normal_weights_make_everything_vanish(activation, input_std):
+def test_activations_vanish_with_small_normal_weights(activation, input_std):
     assert variance_ratio("normal", activation, input_std=input_std) < 1e-20
 
 
@@ -143,5 +143,5 @@ def test_units_that_start_from_zeros_stay_equal():
         network.parameters -= 0.1 * gradient
     hidden = network.arrays()[0]
     for array in (hidden.W, hidden.b):
-        assert abs(array).max() > 0.01, "it has not moved"
+        assert abs(array).max() > 0.01, "parameters did not change"
         assert_allclose(array, np.repeat(array[:, :1], 7, axis=1), rtol=1e-12)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gradients import check_vjp
 from numpy.testing import assert_allclose, assert_array_equal
-from reference import normalise, normalise_backward
+from reference import normalize, normalize_backward
 from scipy import sparse
 
 from sknormnet.nn.activations import ACTIVATIONS
@@ -26,7 +26,7 @@ DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 def arrays_of(layer, dtype=np.float64, seed=0):
-    """The arrays that a network would lend to the layer; no parameter has a special value."""
+    """The arrays that a network would pass to the layer, with random parameters."""
     rng = np.random.default_rng(seed)
     arrays = SimpleNamespace(dtype=np.dtype(dtype), stack_shape=())
     for name, shape in layer.parameters.items():
@@ -38,15 +38,15 @@ def arrays_of(layer, dtype=np.float64, seed=0):
 
 
 def rows(n_units=5, n_rows=N_ROWS, dtype=np.float64, seed=1):
-    """Inputs, and uneven shares that sum to 1."""
+    """Inputs, and unequal row weights that sum to 1."""
     rng = np.random.default_rng(seed)
-    share = rng.uniform(0.1, 2, size=(1, n_rows))
+    row_weight = rng.uniform(0.1, 2, size=(1, n_rows))
     x = rng.normal(size=(n_rows, n_units))
-    return x.astype(dtype), (share / share.sum()).astype(dtype)
+    return x.astype(dtype), (row_weight / row_weight.sum()).astype(dtype)
 
 
 def words(*draws):
-    """A stand-in for a generator, whose 16-bit draws are these (and then zeros)."""
+    """A stand-in for a generator with the given 16-bit draws, followed by zeros."""
     draws = np.array(draws, np.uint16)
 
     def random_raw(n):
@@ -61,7 +61,9 @@ def words(*draws):
 
 
 def test_every_layer_is_tested():
-    others = {StackedDropout, PiecewiseLinear}  # in test_stack; without a way back, at the end
+    # StackedDropout is tested in test_stack.py; PiecewiseLinear has no backward pass and is
+    # tested at the end of this file.
+    others = {StackedDropout, PiecewiseLinear}
     ours = {x for x in Layer.__subclasses__() if x.__module__.startswith("sknormnet.")}
     assert {type(layer) for layer in LAYERS.values()} == ours - others
 
@@ -74,16 +76,18 @@ def test_every_layer_is_tested():
         for name in ["x", *layer.parameters]
     ],
 )
-def test_gradient(layer, name):
+def test_gradient_agrees_with_a_numeric_derivative(layer, name):
     arrays = arrays_of(layer)
-    x, share = rows()
+    x, row_weight = rows()
     forward = layer.build_forward(N_ROWS, arrays)
 
     def function(value):
         if name != "x":
             getattr(arrays, name)[...] = value
         inputs = value if name == "x" else x
-        y, backward = forward(inputs, share, np.random.default_rng(0))  # the same mask each time
+        y, backward = forward(
+            inputs, row_weight, np.random.default_rng(0)
+        )  # the same mask each time
 
         def vjp(d_y):
             d_x = backward(d_y)
@@ -95,7 +99,7 @@ def test_gradient(layer, name):
 
 
 @pytest.mark.parametrize("change", [1 + 1e-5, np.array([1, 1, 1.01]), -1])
-def test_the_check_fails_on_a_wrong_gradient(change):
+def test_check_vjp_fails_for_a_wrong_gradient(change):
     def function(x):
         return np.sin(x), lambda d_y: d_y * np.cos(x) * change
 
@@ -103,7 +107,7 @@ def test_the_check_fails_on_a_wrong_gradient(change):
         check_vjp(function, [[0.3, 0.1, -0.2], [1, 2, 3]])
 
 
-def test_the_check_fails_on_a_gradient_that_forgets_a_path():
+def test_check_vjp_fails_for_a_gradient_with_a_missing_term():
     def function(x):
         mean = x.mean(axis=0)
         return x - mean, lambda d_y: d_y
@@ -114,11 +118,11 @@ def test_the_check_fails_on_a_gradient_that_forgets_a_path():
 
 @ALL
 @DTYPES
-def test_dtype_and_shape(layer, dtype):
+def test_dtypes_and_shapes(layer, dtype):
     arrays = arrays_of(layer, dtype)
-    x, share = rows(dtype=dtype)
+    x, row_weight = rows(dtype=dtype)
     before = x.copy()
-    y, backward = layer.build_forward(N_ROWS, arrays)(x, share, np.random.default_rng(0))
+    y, backward = layer.build_forward(N_ROWS, arrays)(x, row_weight, np.random.default_rng(0))
     assert y.dtype == dtype
     assert y.shape == (N_ROWS, 3 if isinstance(layer, Dense) else 5)
     assert_array_equal(x, before)
@@ -131,12 +135,12 @@ def test_dtype_and_shape(layer, dtype):
 
 @ALL
 @DTYPES
-def test_inference(layer, dtype):
-    # As in training, if the statistics are the batch's, and without dropout.
+def test_inference_agrees_with_training(layer, dtype):
+    # With the statistics of the batch, and without dropout
     arrays = arrays_of(layer, dtype)
-    x, share = rows(dtype=dtype)
+    x, row_weight = rows(dtype=dtype)
     before = x.copy()
-    expected, _ = layer.build_forward(N_ROWS, arrays)(x, share, np.random.default_rng(0))
+    expected, _ = layer.build_forward(N_ROWS, arrays)(x, row_weight, np.random.default_rng(0))
     y = layer.forward_inference(x, arrays)
     assert y.dtype == dtype
     tolerance = 100 * np.finfo(dtype).eps
@@ -148,20 +152,20 @@ def test_inference(layer, dtype):
 @ALL
 def test_buffers_are_reused(layer):
     forward = layer.build_forward(N_ROWS, arrays_of(layer))
-    x, share = rows()
+    x, row_weight = rows()
     rng = np.random.default_rng(0)
-    y, backward = forward(x, share, rng)
+    y, backward = forward(x, row_weight, rng)
     d_x = backward(np.ones_like(y))
-    y_again, backward_again = forward(2 * x, share, rng)
+    y_again, backward_again = forward(2 * x, row_weight, rng)
     assert np.shares_memory(y_again, y)
-    # Some layers work in the array that they are given.
+    # Some layers return the array that they are given, changed in place.
     d_y = np.ones_like(y)
     d_x_again = backward_again(d_y)
     assert np.shares_memory(d_x_again, d_x) or np.shares_memory(d_x_again, d_y)
 
 
 @ALL
-def test_layers_are_frozen_settings(layer):
+def test_layers_are_frozen_records_of_settings(layer):
     with pytest.raises(AttributeError):
         layer.n_units = 7
     assert layer == type(layer)(**vars(layer))
@@ -172,7 +176,7 @@ def test_layers_are_frozen_settings(layer):
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, sparse.csr_array])
-def test_dense(kind, bias):
+def test_dense_by_hand(kind, bias):
     layer = Dense(2, 2, HE, bias=bias)
     arrays = arrays_of(layer)
     arrays.W[...] = [[1, 2], [3, 4]]
@@ -190,7 +194,7 @@ def test_dense(kind, bias):
         assert_array_equal(d_x, [[1, 3], [2, 4], [3, 7]])
 
 
-def test_dense_computes_no_gradient_that_nobody_needs():
+def test_dense_without_input_gradient_returns_none():
     layer = LAYERS["dense"]
     y, backward = layer.build_forward(N_ROWS, arrays_of(layer), input_gradient=False)(
         rows()[0], None, None
@@ -198,10 +202,10 @@ def test_dense_computes_no_gradient_that_nobody_needs():
     assert backward(y) is None
 
 
-def test_dense_starts_from_its_init_and_biases_of_zero():
+def test_dense_initializes_weights_with_init_and_biases_with_zero():
     layer = LAYERS["dense"]
     arrays = arrays_of(layer)
-    arrays.b.fill(0)  # as the network's vector is
+    arrays.b.fill(0)  # the network's vector starts with zeros
     layer.initialize(arrays, np.random.default_rng(3))
     assert_array_equal(arrays.W, HE(5, 3, np.random.default_rng(3)))
     assert_array_equal(arrays.b, [[0, 0, 0]])
@@ -210,9 +214,9 @@ def test_dense_starts_from_its_init_and_biases_of_zero():
 @pytest.mark.parametrize(
     "W", [np.zeros((3, 5)), np.zeros(15), np.full((5, 3), np.nan), 0.0], ids=str
 )
-def test_dense_refuses_useless_starting_weights(W):
+def test_dense_raises_for_invalid_initial_weights(W):
     layer = Dense(5, 3, lambda fan_in, fan_out, rng: W)
-    with pytest.raises(ValueError, match=r"init must return a finite array of shape \(5, 3\)"):
+    with pytest.raises(ValueError, match=r"init must return an array of .* shape \(5, 3\)\."):
         layer.initialize(arrays_of(layer), None)
 
 
@@ -220,8 +224,8 @@ def test_dense_refuses_useless_starting_weights(W):
 
 
 def test_batch_norm_by_hand():
-    # Of 1, 3, 5, 7 the mean is 4 and the variance 5; sqrt(5 + 4) = 3, so that normalised
-    # they are -1, -1/3, 1/3, 1, and times 3 plus 1: -2, 0, 2, 4.
+    # 1, 3, 5 and 7 have mean 4 and variance 5. With sqrt(5 + 4) = 3, the normalized values are
+    # -1, -1/3, 1/3 and 1; times gamma 3 plus beta 1, they are -2, 0, 2 and 4.
     layer = BatchNorm(1, 4.0)
     arrays = arrays_of(layer)
     arrays.gamma[...], arrays.beta[...] = 3, 1
@@ -229,7 +233,7 @@ def test_batch_norm_by_hand():
     y, backward = layer.build_forward(4, arrays)(x, np.full((1, 4), 1 / 4), None)
     assert_allclose(y, [[-2], [0], [2], [4]], atol=1e-15)
     assert_allclose([arrays.mean, arrays.var], [[[4]], [[5]]])
-    # With d_y = (9, 0, 0, 0): d_beta = 9 and d_gamma = 9 * -1 = -9, and, as gamma / 3 = 1,
+    # With d_y = (9, 0, 0, 0): d_beta = 9, d_gamma = 9 * -1 = -9 and, since gamma / 3 = 1,
     # d_x = d_y - (d_beta + z * d_gamma) / 4 = (9, 0, 0, 0) - (18, 12, 6, 0) / 4.
     d_x = backward(np.array([[9.0], [0], [0], [0]]))
     assert_allclose(d_x, [[4.5], [-3], [-1.5], [0]])
@@ -237,8 +241,8 @@ def test_batch_norm_by_hand():
 
 
 def test_batch_norm_by_hand_with_weights():
-    # Of 0 and 4 with weights 3 and 1 the mean is 1 and the variance (3 * 1 + 9) / 4 = 3;
-    # sqrt(3 + 1) = 2, so that normalised they are -1/2 and 3/2.
+    # 0 and 4 with weights 3 and 1 have mean 1 and variance (3 * 1 + 9) / 4 = 3. With
+    # sqrt(3 + 1) = 2, the normalized values are -1/2 and 3/2.
     layer = BatchNorm(1, 1.0)
     arrays = arrays_of(layer)
     arrays.gamma[...], arrays.beta[...] = 1, 0
@@ -247,7 +251,7 @@ def test_batch_norm_by_hand_with_weights():
     assert_allclose([arrays.mean, arrays.var], [[[1]], [[3]]])
 
 
-def test_batch_norm_with_weights_is_batch_norm_with_rows_repeated():
+def test_batch_norm_with_weights_equals_batch_norm_with_repeated_rows():
     layer = LAYERS["batch norm"]
     weights = np.array([1, 3, 2, 1, 5, 2, 4, 1])
     x, _ = rows()
@@ -261,7 +265,7 @@ def test_batch_norm_with_weights_is_batch_norm_with_rows_repeated():
     )
     assert_allclose(y.repeat(weights, axis=0), y_repeated, rtol=0, atol=1e-10)
 
-    # Each of the equal rows has its part of what the loss says of the weighted one.
+    # The gradient of a weighted row is the sum of the gradients of its copies.
     d_x = backward(d_y.copy())
     d_x_repeated = backward_repeated((d_y / weights[:, None]).repeat(weights, axis=0))
     firsts = np.cumsum(weights) - weights
@@ -270,16 +274,16 @@ def test_batch_norm_with_weights_is_batch_norm_with_rows_repeated():
         assert_allclose(getattr(weighted, name), getattr(repeated, name), rtol=0, atol=1e-10)
 
 
-def test_batch_norm_follows_the_papers_derivatives():
+def test_batch_norm_follows_the_derivatives_of_the_paper():
     layer = LAYERS["batch norm"]
     arrays = arrays_of(layer)
-    x, share = rows()
+    x, row_weight = rows()
     d_y, _ = rows(seed=2)
-    y, backward = layer.build_forward(N_ROWS, arrays)(x, share, None)
+    y, backward = layer.build_forward(N_ROWS, arrays)(x, row_weight, None)
     assert_allclose(
-        y, normalise(x, arrays.mean, arrays.var, arrays.gamma, arrays.beta, 1e-3), rtol=1e-12
+        y, normalize(x, arrays.mean, arrays.var, arrays.gamma, arrays.beta, 1e-3), rtol=1e-12
     )
-    d_x, d_gamma, d_beta = normalise_backward(d_y, x, share.T, arrays.gamma, 1e-3)
+    d_x, d_gamma, d_beta = normalize_backward(d_y, x, row_weight.T, arrays.gamma, 1e-3)
     assert_allclose(backward(d_y.copy()), d_x, rtol=1e-10, atol=1e-12)
     assert_allclose(arrays.d_gamma, d_gamma[None], rtol=1e-12)
     assert_allclose(arrays.d_beta, d_beta[None], rtol=1e-12)
@@ -287,12 +291,13 @@ def test_batch_norm_follows_the_papers_derivatives():
 
 @DTYPES
 @pytest.mark.parametrize("n_rows", [1, N_ROWS])
-def test_batch_norm_of_a_unit_that_does_not_vary(n_rows, dtype):
-    # A batch of one row is all such units: the outputs are beta, and nothing flows back.
+def test_batch_norm_of_constant_units(n_rows, dtype):
+    # The outputs are beta, and the gradient of the inputs is 0. In a batch of one row, all
+    # units are constant.
     layer = BatchNorm(3, 1e-5)
     arrays = arrays_of(layer, dtype)
-    x, share = np.full((n_rows, 3), 7, dtype), np.full((1, n_rows), 1 / n_rows, dtype)
-    y, backward = layer.build_forward(n_rows, arrays)(x, share, None)
+    x, row_weight = np.full((n_rows, 3), 7, dtype), np.full((1, n_rows), 1 / n_rows, dtype)
+    y, backward = layer.build_forward(n_rows, arrays)(x, row_weight, None)
     assert_allclose(y, np.repeat(arrays.beta, n_rows, axis=0), rtol=1e-5)
     assert_allclose(arrays.var, 0, atol=1e-12)
     d_x = backward(np.ones_like(y))
@@ -301,8 +306,8 @@ def test_batch_norm_of_a_unit_that_does_not_vary(n_rows, dtype):
     assert_allclose(arrays.d_gamma, 0, atol=1e-3)
 
 
-def test_batch_norm_variance_does_not_cancel():
-    # In float32, E[x^2] - E[x]^2 would be nothing but rounding error here.
+def test_batch_norm_variance_without_cancellation():
+    # In float32, E[x^2] - E[x]^2 would consist of rounding errors only.
     layer = BatchNorm(1, 1e-5)
     arrays = arrays_of(layer, np.float32)
     x = (4096 + np.tile([[-1.0], [1.0]], (50, 1))).astype(np.float32)
@@ -310,7 +315,7 @@ def test_batch_norm_variance_does_not_cancel():
     assert_allclose(arrays.var, 1, rtol=1e-4)
 
 
-def test_batch_norm_starts_as_the_plain_normalisation():
+def test_batch_norm_initializes_gamma_with_1_and_beta_with_0():
     layer = LAYERS["batch norm"]
     arrays = arrays_of(layer)
     layer.initialize(arrays, None)
@@ -330,7 +335,7 @@ def test_batch_norm_as_scale_and_shift():
 
 
 def test_dropout_by_hand():
-    # keep_prob 0.8 is 0.8 * 65536 = 52428.8, rounded: it keeps the draws below 52429.
+    # 0.8 * 65536 = 52428.8, rounded to 52429: draws below 52429 keep a unit.
     layer, scale = Dropout(2, 0.8), 65536 / 52429
     forward = layer.build_forward(3, arrays_of(layer))
     rng = words(0, 52428, 52429, 65535, 30000, 60000)
@@ -344,20 +349,20 @@ def test_dropout_by_hand():
 @pytest.mark.parametrize(
     "bits", [np.random.SFC64, np.random.PCG64, np.random.Philox], ids=lambda x: x.__name__
 )
-def test_dropout_keeps_the_share_that_it_says(keep_prob, bits):
+def test_dropout_keeps_a_fraction_of_keep_prob(keep_prob, bits):
     layer = Dropout(200, keep_prob)
     x = np.ones((2000, 200))
     y, _ = layer.build_forward(2000, arrays_of(layer))(x, None, np.random.Generator(bits(0)))
     kept = y != 0
     assert_allclose(y[kept], 65536 / round(65536 * keep_prob), rtol=1e-15)
-    # Five standard errors, and the rounding of keep_prob to 16 bits
+    # Five standard errors, plus the rounding of keep_prob to 16 bits
     tolerance = 5 * np.sqrt(keep_prob * (1 - keep_prob) / x.size) + 1 / 2**17
     assert abs(kept.mean() - keep_prob) < tolerance
 
 
 @pytest.mark.parametrize("keep_prob", [1e-9, 1e-6, 1e-5, 1 / 65536, 2.5e-5, 0.3, 0.8, 0.999999])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_dropout_keeps_the_mean_at_any_keep_prob(keep_prob, dtype):
+def test_dropout_keeps_the_mean_over_all_draws_for_any_keep_prob(keep_prob, dtype):
     layer, x, every_draw = Dropout(256, keep_prob), np.ones((256, 256), dtype), words(*range(65536))
     stack = StackedDropout((layer, None))
     arrays = arrays_of(layer, dtype)
@@ -369,7 +374,7 @@ def test_dropout_keeps_the_mean_at_any_keep_prob(keep_prob, dtype):
         assert found.dtype == dtype
 
 
-def test_dropout_masks_differ_from_row_to_row_and_batch_to_batch():
+def test_dropout_masks_differ_between_rows_and_batches():
     layer = Dropout(64, 0.5)
     forward = layer.build_forward(50, arrays_of(layer))
     rng = np.random.default_rng(0)
@@ -377,11 +382,11 @@ def test_dropout_masks_differ_from_row_to_row_and_batch_to_batch():
     second = forward(np.ones((50, 64)), None, rng)[0]
     masks = np.vstack([first, second])
     assert len(np.unique(masks, axis=0)) == 100
-    # Independent: two masks agree in half of their elements, within five standard errors.
+    # Independent masks agree in half of their elements, up to five standard errors.
     assert_allclose((first == second).mean(), 0.5, atol=5 * np.sqrt(0.25 / first.size))
 
 
-def test_dropout_leaves_the_mean_as_it_is():
+def test_dropout_keeps_the_mean_of_random_draws():
     layer = Dropout(4, 0.3)
     x = np.array([[1.0, -2.0, 0.5, 3.0]])
     n = 100_000
@@ -405,7 +410,7 @@ def test_dropout_of_sparse_rows(kind, dtype):
     assert_array_equal(x.toarray(), before)
 
 
-def test_dropout_of_sparse_rows_keeps_the_same_share():
+def test_dropout_of_sparse_rows_keeps_a_fraction_of_keep_prob():
     x = sparse.random_array(
         (400, 500), density=0.2, format="csr", random_state=np.random.default_rng(0)
     )
@@ -419,7 +424,8 @@ def test_dropout_of_sparse_rows_keeps_the_same_share():
 
 # ---------------------------------------------------------------------------- encoded inputs
 
-KNOTS = np.array([[0.0, 5], [1, 5], [3, 6]])  # of inputs 2 and 0; the first bin of 0 is a step
+# Knots of inputs 2 and 0; the first bin of input 0 has width 0 and is a step.
+KNOTS = np.array([[0.0, 5], [1, 5], [3, 6]])
 IN_BINS = PiecewiseLinear(3, (2, 0), 2)
 
 
@@ -437,7 +443,7 @@ def test_bins_by_hand(dtype):
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
-def test_bins_in_training_are_those_of_prediction(kind):
+def test_bins_in_training_agree_with_prediction(kind):
     x, _ = rows(3)
     arrays = SimpleNamespace(knots=KNOTS, dtype=np.dtype(float), stack_shape=())
     y, backward = IN_BINS.build_forward(N_ROWS, arrays)(kind(x), None, None)
@@ -450,5 +456,6 @@ def test_bins_of_a_stack(kind):
     xs, knots = [rows(3, seed=k)[0] for k in range(2)], np.stack([KNOTS, 2 * KNOTS])
     arrays = SimpleNamespace(knots=knots, dtype=np.dtype(float), stack_shape=(2,))
     y, _ = IN_BINS.build_forward(N_ROWS, arrays)(kind(xs), None, None)
-    for mine, x, own in zip(y, xs, knots, strict=True):
-        assert_array_equal(mine, IN_BINS.forward_inference(x, SimpleNamespace(knots=own)))
+    for found, x, own_knots in zip(y, xs, knots, strict=True):
+        arrays = SimpleNamespace(knots=own_knots)
+        assert_array_equal(found, IN_BINS.forward_inference(x, arrays))

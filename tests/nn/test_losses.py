@@ -31,14 +31,14 @@ from sknormnet.nn.losses import (
     SquaredError,
 )
 
-# Those of the table, the two that the classifier chooses between, and one of several orders
+# The regressor's losses, the classifier's two losses, and the loss for several quantiles
 CASES = {**LOSSES, "binary": BinaryLogLoss(), "multiclass": MulticlassLogLoss()}
 CASES["quantiles"] = Quantiles()
 ALL = pytest.mark.parametrize(("name", "loss"), CASES.items(), ids=list(CASES))
 
 
 def case(name, n_rows=9, n_outputs=3, seed=0):
-    """Targets, raw predictions and uneven weights."""
+    """Targets, raw predictions and unequal weights."""
     rng = np.random.default_rng(seed)
     y = targets(name, n_rows, n_outputs, rng)
     raw = rng.normal(size=(n_rows, n_outputs))
@@ -46,14 +46,14 @@ def case(name, n_rows=9, n_outputs=3, seed=0):
 
 
 def test_every_loss_is_tested():
-    between = {ClassificationLoss, IdentityLoss}
-    leaves = {leaf for kind in {Loss} | between for leaf in kind.__subclasses__()} - between
+    abstract = {ClassificationLoss, IdentityLoss}
+    leaves = {leaf for base in {Loss} | abstract for leaf in base.__subclasses__()} - abstract
     ours = {leaf for leaf in leaves if leaf.__module__ == Loss.__module__}
     assert {type(loss) for loss in CASES.values()} == ours
     assert set(CASES) == set(LOSS)
 
 
-def test_the_table():
+def test_the_table_of_losses():
     assert {name: type(loss) for name, loss in LOSSES.items()} == {
         "squared_error": SquaredError,
         "absolute_error": AbsoluteError,
@@ -64,7 +64,7 @@ def test_the_table():
     }
 
 
-# Two rows that count 1 and 3, worked by hand: value and gradient
+# y, raw predictions, value and gradient for two rows with weights 1 and 3, computed by hand
 BY_HAND = {
     # (3-1)^2/2 + (1-1)^2/2 = 2 and (0-2)^2/2 + (1-0)^2/2 = 2.5
     "squared_error": ([[1, 1], [2, 0]], [[3, 1], [0, 1]], 2 + 3 * 2.5, [[2, 0], [-6, 3]]),
@@ -77,8 +77,8 @@ BY_HAND = {
         [[1.35, 0], [-3 * 1.35, 3]],
     ),
     "quantile": ([[1, 1], [2, 0]], [[3, 1], [0, 1]], 1 + 1.5 * 3, [[0.5, 0], [-1.5, 1.5]]),
-    # predictions 0, 50 and 100: 6 + 5 + 4 and 0.9 + 25.5 + 10.1; the last steps count once,
-    # the first moves all
+    # predictions 0, 50 and 100: 6 + 5 + 4 and 0.9 + 25.5 + 10.1; the first raw prediction moves
+    # all three, the second the upper two, the third the last one
     "quantiles": (
         [[60], [-1]],
         [[0, 50, 50], [0, 50, 50]],
@@ -117,7 +117,7 @@ def test_value_and_gradient_by_hand(name, loss):
 
 
 @ALL
-def test_gradient_is_the_values(name, loss):
+def test_gradient_agrees_with_a_numeric_derivative(name, loss):
     y, raw, weight = case(name)
 
     def function(raw):
@@ -129,7 +129,7 @@ def test_gradient_is_the_values(name, loss):
 
 
 @ALL
-def test_value_is_sklearns_metric(name, loss):
+def test_value_agrees_with_sklearns_metric(name, loss):
     y, raw, weight = case(name)
     weight /= weight.sum()
     sample_weight = weight[:, 0]
@@ -164,7 +164,7 @@ def test_value_is_sklearns_metric(name, loss):
 
 
 @ALL
-def test_targets_and_weights_are_left_alone(name, loss):
+def test_targets_and_weights_are_not_modified(name, loss):
     y, raw, weight = case(name)
     y_before, weight_before = y.copy(), weight.copy()
     loss.value_and_gradient(y, raw, weight)
@@ -173,7 +173,7 @@ def test_targets_and_weights_are_left_alone(name, loss):
 
 
 @ALL
-def test_float32(name, loss):
+def test_float32_is_accurate(name, loss):
     y, raw, weight = case(name)
     y32 = y if name == "multiclass" else y.astype(np.float32)
     raw32 = raw.astype(np.float32)
@@ -187,12 +187,13 @@ def test_float32(name, loss):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["binary", "multiclass"])
-def test_log_losses_of_certain_predictions(name, dtype):
-    # Warnings are errors: neither may overflow.
+def test_log_losses_of_very_confident_predictions(name, dtype):
+    # Warnings are errors, so that an overflow would fail the test.
     raw = np.array([[1e4, -1e4], [-1e4, 1e4], [-1e4, -1e4]], dtype)
     y = np.array([0, 0, 0]) if name == "multiclass" else np.array([[1, 0], [1, 0], [0, 0]], dtype)
     value = CASES[name].value_and_gradient(y, raw, np.ones((3, 1), dtype))
-    # Right in the first row; in the second wrong by 1e4 in each output, or by their difference
+    # The first row is correct. The second is wrong: its loss is 1e4 for each output, or, in the
+    # multiclass loss, the difference 2e4 of the raw predictions.
     if name == "binary":
         assert value == 2e4
         assert_array_equal(raw, [[0, 0], [-1, 1], [0, 0]])
@@ -202,7 +203,7 @@ def test_log_losses_of_certain_predictions(name, dtype):
 
 
 @ALL
-def test_inverse_link(name, loss):
+def test_inverse_link_follows_the_plain_formulas(name, loss):
     _, raw, _ = case(name)
     before = raw.copy()
     inverse = {
@@ -220,7 +221,7 @@ def test_inverse_link(name, loss):
 
 @ALL
 def test_gradient_is_zero_where_the_inverse_link_gives_the_target(name, loss):
-    # True of every loss with its canonical link.
+    # This holds for every loss with its canonical link.
     _, raw, weight = case(name)
     y = loss.inverse_link(raw)
     if name == "multiclass":
@@ -232,16 +233,16 @@ def test_gradient_is_zero_where_the_inverse_link_gives_the_target(name, loss):
 @pytest.mark.parametrize(
     "name", [name for name, loss in CASES.items() if isinstance(loss, ClassificationLoss)]
 )
-def test_logarithm_of_the_inverse_link_is_exact(name):
+def test_log_inverse_link_is_exact(name):
     loss = CASES[name]
     _, raw, _ = case(name)
     assert_allclose(np.exp(loss.log_inverse_link(raw)), loss.inverse_link(raw), rtol=1e-14)
-    # Here the probability itself is 0.
+    # The probability itself underflows to 0.
     assert_array_equal(loss.log_inverse_link(np.array([[-1e4, 0.0]]))[0, 0], -1e4)
 
 
 @ALL
-def test_range_of_the_targets(name, loss):
+def test_in_y_true_range(name, loss):
     y, _, _ = case(name)
     assert loss.in_y_true_range(y)
     assert loss.in_y_true_range(np.array([[-1.0], [2.0]])) is (name not in ("poisson", "gamma"))
@@ -256,7 +257,7 @@ def test_out_activation(name, loss):
 
 
 @ALL
-def test_pickles(name, loss):
+def test_losses_can_be_pickled(name, loss):
     again = pickle.loads(pickle.dumps(loss))
     assert type(again) is type(loss)
     y, raw, weight = case(name)
@@ -266,7 +267,7 @@ def test_pickles(name, loss):
     assert_array_equal(raw_again, raw)
 
 
-# ------------------------------------------------------------------- smoothing and the start
+# ------------------------------------------------------------- label smoothing and baselines
 
 SMOOTHED = {
     "binary": BinaryLogLoss(label_smoothing=0.2),
@@ -274,24 +275,24 @@ SMOOTHED = {
 }
 
 
-@pytest.mark.parametrize("scale", [1.0, 100.0])  # with and without taking off the maximum
+@pytest.mark.parametrize("scale", [1.0, 100.0])  # without and with subtracting the maximum
 @pytest.mark.parametrize("name", SMOOTHED)
-def test_label_smoothing_is_the_mean_over_the_targets(name, scale):
+def test_label_smoothing_is_the_mean_loss_over_the_classes(name, scale):
     y, raw, weight = case(name)
     raw *= scale
     smoothed, plain = SMOOTHED[name], CASES[name]
     found = raw.copy()
     value = smoothed.value_and_gradient(y, found, weight)
-    # The loss is linear in the target: of each share, the loss of its class.
+    # The loss is linear in the target, so it is a weighted mean of the losses for each class.
     if name == "binary":
-        shares = [(0.8, y), (0.1, np.ones_like(y)), (0.1, np.zeros_like(y))]
+        terms = [(0.8, y), (0.1, np.ones_like(y)), (0.1, np.zeros_like(y))]
     else:
-        shares = [(0.8, y)] + [(0.2 / 3, np.full_like(y, k)) for k in range(3)]
+        terms = [(0.8, y)] + [(0.2 / 3, np.full_like(y, k)) for k in range(3)]
     expected, gradient = 0.0, np.zeros_like(raw)
-    for share, target in shares:
-        part = raw.copy()
-        expected += share * plain.value_and_gradient(target, part, weight)
-        gradient += share * part
+    for factor, target in terms:
+        term_gradient = raw.copy()
+        expected += factor * plain.value_and_gradient(target, term_gradient, weight)
+        gradient += factor * term_gradient
     assert_allclose(value, expected, rtol=1e-12)
     assert_allclose(found, gradient, rtol=1e-9, atol=1e-12)
 
@@ -310,8 +311,9 @@ def test_gradient_of_a_smoothed_loss(name):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", ["poisson", "gamma", *SMOOTHED])
-def test_the_start_is_the_best_constant(name, weighted):
-    # Its gradient vanishes; without smoothing, classes are kept a thousandth off 0 and 1.
+def test_the_baseline_is_the_best_constant(name, weighted):
+    # The gradient is 0 there. The classification losses have label smoothing: without it, the
+    # baseline uses a smoothing of a thousandth and differs from the best constant.
     loss = SMOOTHED.get(name, CASES[name])
     y, raw, weight = case(name, n_rows=40)
     weight = weight if weighted else np.ones_like(weight)
@@ -321,7 +323,7 @@ def test_the_start_is_the_best_constant(name, weighted):
     assert_allclose(raw.sum(axis=0), 0, atol=1e-12)
 
 
-def test_the_start_of_squared_error_is_a_tenth_of_a_standard_deviation_off():
+def test_the_baseline_of_squared_error_is_a_tenth_of_a_standard_deviation_above_the_mean():
     y, _, weight = case("squared_error", n_rows=40)
     w = weight.ravel()
     mean = w @ y / w.sum()
@@ -333,7 +335,7 @@ def test_the_start_of_squared_error_is_a_tenth_of_a_standard_deviation_off():
     ("name", "y"),
     [("poisson", np.zeros((5, 2))), ("binary", np.ones((5, 2))), ("multiclass", np.zeros(5, int))],
 )
-def test_the_start_is_finite(name, y):
+def test_the_baseline_is_finite(name, y):
     start = CASES[name].baseline(y, None, 2)
     assert start.shape == (2,)
     assert np.isfinite(start).all()
@@ -347,14 +349,14 @@ def test_the_pinball_loss_of_any_order(order):
     expected = mean_pinball_loss(y, raw, alpha=order, sample_weight=weight[:, 0]) * 3
     assert_allclose(loss.value_and_gradient(y, found, weight), expected)
     assert_allclose(found, weight * np.where(raw > y, 1 - order, -order))
-    # A constant that fits best has its share of the weight below it.
+    # The best constant has a fraction `order` of the weight below it.
     start = loss.baseline(y, weight[:, 0], 3)
     assert (weight[:, 0] @ (y < start) <= order + 1e-12).all()
     assert (weight[:, 0] @ (y <= start) >= order - 1e-12).all()
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_several_quantiles_start_at_those_of_the_targets(weighted):
+def test_the_baseline_of_several_quantiles_is_the_targets_quantiles(weighted):
     y, _, weight = case("quantiles", n_rows=400)
     y = y + np.random.default_rng(1).normal(size=y.shape)
     w = weight[:, 0] if weighted else None
@@ -365,7 +367,7 @@ def test_several_quantiles_start_at_those_of_the_targets(weighted):
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-9, 1e9])
-def test_quantiles_that_are_equal_start_a_little_apart(scale):
+def test_the_baselines_of_equal_quantiles_differ_slightly(scale):
     y = scale * np.repeat([[1.0], [1.0], [1.0], [5.0]], 9, axis=0)
     loss = Quantiles((0.1, 0.2, 0.9))
     start = loss.inverse_link(loss.baseline(y, None, 3)[None])[0]
@@ -375,7 +377,7 @@ def test_quantiles_that_are_equal_start_a_little_apart(scale):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_quantiles_never_cross_however_far_out(dtype):
+def test_predicted_quantiles_never_cross(dtype):
     rng = np.random.default_rng(0)
     raw = (10.0 ** rng.uniform(-8, 8, (1000, 3)) * rng.choice([-1, 1], (1000, 3))).astype(dtype)
     predictions = Quantiles().inverse_link(raw)
@@ -383,14 +385,14 @@ def test_quantiles_never_cross_however_far_out(dtype):
     assert (np.diff(predictions, axis=1) >= 0).all()
 
 
-def test_several_quantiles_are_of_one_target():
+def test_several_quantiles_need_a_single_target():
     assert Quantiles((0.2, 0.8)).n_outputs(np.zeros((5, 1))) == 2
     assert Quantile().n_outputs(np.zeros((5, 3))) == 3
     with pytest.raises(ValueError, match=r"y must be one-dimensional\. Got 2 targets instead"):
         Quantiles().n_outputs(np.zeros((5, 2)))
 
 
-def test_absolute_error_and_huber_start_at_the_median():
+def test_the_baseline_of_absolute_error_and_huber_is_the_median():
     y, _, weight = case("huber", n_rows=41)
     assert_array_equal(Huber().baseline(y, None, 3), np.median(y, axis=0))
     assert_array_equal(AbsoluteError().baseline(y, None, 3), np.median(y, axis=0))

@@ -29,16 +29,17 @@ NAMES = "tanh", "gelu"  # the activations of reference.build
 
 
 def data(n_rows=12, n_features=5, dtype=np.float64, seed=0):
-    """Rows, a third of whose elements are 0."""
+    """Random rows with about a third of zeros."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_rows, n_features)) * (rng.random((n_rows, n_features)) < 2 / 3)
     return X.astype(dtype)
 
 
 def masks(network, X, seed):
-    """What the dropout layers multiply by, in the order in which they draw.
+    """The factors of the dropout layers, drawn in the order of the layers.
 
-    The layers themselves are tested elsewhere; here, that the network uses them in order.
+    test_layers.py tests the layers themselves. These masks test that the network applies them
+    in order.
     """
     rng = np.random.default_rng(seed)
     found = [1.0]
@@ -57,7 +58,7 @@ def masks(network, X, seed):
 
 
 def same_up_to_rounding(found, expected, dtype):
-    """Within some units of rounding of the largest element."""
+    """Assert equality up to some rounding errors of the largest element."""
     expected = np.asarray(expected)
     scale = np.max(np.abs(expected))
     assert_allclose(found, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * scale)
@@ -127,7 +128,7 @@ def test_training_step_follows_the_plain_formulas(case, batchnorm, kind, dtype):
     )
 
     forward = network.build_forward(12, np.empty_like(network.parameters))
-    found_raw, _ = forward(batch.X, batch.share, np.random.default_rng(5))
+    found_raw, _ = forward(batch.X, batch.row_weight, np.random.default_rng(5))
     assert found_raw.dtype == dtype
     same_up_to_rounding(found_raw, raw, dtype)
 
@@ -139,32 +140,32 @@ def test_training_step_follows_the_plain_formulas(case, batchnorm, kind, dtype):
 
 
 @pytest.mark.parametrize("input_keep_prob", [1.0, 0.5])
-def test_no_gradient_of_x_is_computed(input_keep_prob, monkeypatch):
-    # It would be of no use, and for a sparse X of many columns as large as a dense one.
-    asked = []
+def test_no_gradient_of_X_is_computed(input_keep_prob, monkeypatch):
+    # It is not needed, and would be as large as a dense X, even for a sparse X.
+    input_gradients = []
     build_forward = Dense.build_forward
 
     def spy(self, n_rows, arrays, *, input_gradient=True):
-        asked.append(input_gradient)
+        input_gradients.append(input_gradient)
         return build_forward(self, n_rows, arrays, input_gradient=input_gradient)
 
     monkeypatch.setattr(Dense, "build_forward", spy)
     network = build(input_keep_prob=input_keep_prob)
     network.build_forward(12, np.empty_like(network.parameters))
-    assert asked == [False, True, True]
+    assert input_gradients == [False, True, True]
 
 
-def test_training_reads_the_parameters_of_today():
-    # Bound functions outlive many steps.
+def test_forward_passes_use_the_current_parameters():
+    # A forward pass is built once and used in many steps.
     network = build(batchnorm="before")
     forward = network.build_forward(12, np.empty_like(network.parameters))
-    X, share = data(), np.full((1, 12), 1 / 12)
-    before = forward(X, share, None)[0].copy()
+    X, row_weight = data(), np.full((1, 12), 1 / 12)
+    before = forward(X, row_weight, None)[0].copy()
     network.parameters *= 1.1
-    after = forward(X, share, None)[0].copy()
+    after = forward(X, row_weight, None)[0].copy()
     network.parameters /= 1.1
     assert abs(after - before).max() > 0.01
-    assert_allclose(forward(X, share, None)[0], before, rtol=1e-12)
+    assert_allclose(forward(X, row_weight, None)[0], before, rtol=1e-12)
 
 
 # ------------------------------------------------------------------------ the flat vectors
@@ -173,23 +174,23 @@ def test_training_reads_the_parameters_of_today():
 def test_order_of_the_parameters():
     network = build(2, (3, 1), 2, batchnorm="after")
     network.parameters[...] = np.arange(network.parameters.size)
-    one, _, norm, two, _, other_norm, out = network.arrays()
-    assert_array_equal(one.W, np.arange(6).reshape(2, 3))
-    assert_array_equal(two.W, [[6], [7], [8]])
+    first, _, norm, second, _, second_norm, out = network.arrays()
+    assert_array_equal(first.W, np.arange(6).reshape(2, 3))
+    assert_array_equal(second.W, [[6], [7], [8]])
     assert_array_equal(out.W, [[9, 10]])
     assert network.n_weights == 11
-    assert_array_equal(one.b, [[11, 12, 13]])
-    assert_array_equal(two.b, [[14]])
+    assert_array_equal(first.b, [[11, 12, 13]])
+    assert_array_equal(second.b, [[14]])
     assert_array_equal(out.b, [[15, 16]])
     assert_array_equal(norm.gamma, [[17, 18, 19]])
-    assert_array_equal(other_norm.gamma, [[20]])
+    assert_array_equal(second_norm.gamma, [[20]])
     assert_array_equal(norm.beta, [[21, 22, 23]])
-    assert_array_equal(other_norm.beta, [[24]])
+    assert_array_equal(second_norm.beta, [[24]])
     assert network.parameters.size == 25
     assert network.statistics.size == 2 * 4
 
 
-def test_layers_in_front_of_batch_norm_have_no_bias():
+def test_layers_before_batch_norm_have_no_bias():
     network = build(2, (3, 1), 2, batchnorm="before")
     biased = ["b" in vars(x) for x in network.arrays() if "W" in vars(x)]
     assert biased == [False, False, True]
@@ -209,7 +210,7 @@ def test_arrays_are_views(make, dtype):
             assert np.shares_memory(array, vector)
 
 
-def test_starting_values():
+def test_initial_values():
     network = mlp(
         4,
         (3, 2),
@@ -219,7 +220,7 @@ def test_starting_values():
         keep_probs=[1, 1],
         batchnorm="after",
     ).initialize(np.random.default_rng(0))
-    rng = np.random.default_rng(0)  # one stream, layer by layer
+    rng = np.random.default_rng(0)  # draws layer by layer
     arrays = reference.arrays(network)
     assert_array_equal(arrays["W"][0], INITIALIZERS["he_normal"](4, 3, rng))
     assert_array_equal(arrays["W"][1], INITIALIZERS["orthogonal"](3, 2, rng))
@@ -239,7 +240,7 @@ def test_starting_values():
         ("after", [Dense, ActivationLayer, BatchNorm, Dense, ActivationLayer, BatchNorm, Dense]),
     ],
 )
-def test_where_batch_norm_stands(batchnorm, expected):
+def test_place_of_batch_norm(batchnorm, expected):
     assert [type(layer) for layer in build(batchnorm=batchnorm).layers] == expected
 
 
@@ -253,7 +254,7 @@ def test_no_prediction_exceeds_the_bound(batchnorm, activation):
         assert np.abs(network.predict(X)).max() <= bound < 1e4 * (size + 1)
 
 
-def test_there_is_no_bound_with_an_activation_of_ones_own():
+def test_the_bound_is_infinite_with_a_user_defined_activation():
     network = build()
     tanh = ACTIVATIONS["tanh"]
     own = replace(tanh, function=lambda z, out: tanh.function(z, out))
@@ -265,7 +266,7 @@ def test_there_is_no_bound_with_an_activation_of_ones_own():
     assert network.bound(1.0) < np.inf
 
 
-def test_where_dropout_stands():
+def test_place_of_dropout():
     network = build(keep_probs=(0.5, 0.9), input_keep_prob=0.8, batchnorm="after")
     dropout = [
         (i, x.n_units, x.keep_prob) for i, x in enumerate(network.layers) if isinstance(x, Dropout)
@@ -273,12 +274,12 @@ def test_where_dropout_stands():
     assert dropout == [(0, 5, 0.8), (4, 7, 0.5), (8, 4, 0.9)]
 
 
-def test_keeping_all_is_no_dropout_at_all():
+def test_no_dropout_layers_with_keep_probs_of_1():
     network = build(keep_probs=(1.0, 1.0), input_keep_prob=1.0)
     assert not any(isinstance(layer, Dropout) for layer in network.layers)
 
 
-def test_settings_reach_the_layers():
+def test_settings_are_passed_to_the_layers():
     network = build(batchnorm="before", epsilon=0.25, batchnorm_momentum=0.7, dtype=np.float32)
     assert network.momentum == 0.7
     assert network.dtype == np.float32
@@ -288,7 +289,7 @@ def test_settings_reach_the_layers():
 
 
 @pytest.mark.parametrize("wrong", ["activations", "inits", "keep_probs"])
-def test_one_value_for_each_layer(wrong):
+def test_mlp_raises_for_too_few_values_per_layer(wrong):
     given = {
         "activations": [ACTIVATIONS["relu"]] * 2,
         "inits": [INITIALIZERS["zeros"]] * 3,
@@ -305,14 +306,14 @@ def test_same_shapes():
     for other in (build(6), build(hidden=(7, 5)), build(n_outputs=2), build(batchnorm="after")):
         assert not network.same_shapes(other)
     assert not build(batchnorm="before").same_shapes(build(batchnorm="after"))
-    # As many parameters, in other places
+    # The same number of parameters in arrays of other shapes
     assert not build(2, (3,), 4, activations=("tanh",)).same_shapes(
         build(4, (3,), 2, activations=("tanh",))
     )
 
 
-def test_dropout_changes_no_shapes():
-    # Training may go on with another keep_prob.
+def test_dropout_does_not_change_shapes():
+    # Training can continue with another keep_prob.
     assert build().same_shapes(build(keep_probs=(0.5, 0.5), input_keep_prob=0.9))
 
 
@@ -322,12 +323,12 @@ def test_dropout_changes_no_shapes():
 @DTYPES
 @KINDS
 @BATCHNORM
-@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("folded", [False, True])
 @pytest.mark.parametrize(
     ("hidden", "activations"),
     [((), ()), ((6,), ("relu",)), ((7, 4), NAMES), ((6, 5, 4), ("selu", "mish", "silu"))],
 )
-def test_prediction_follows_the_plain_formulas(hidden, activations, frozen, batchnorm, kind, dtype):
+def test_prediction_follows_the_plain_formulas(hidden, activations, folded, batchnorm, kind, dtype):
     network = build(hidden=hidden, activations=activations, batchnorm=batchnorm, dtype=dtype)
     X = kind(data(dtype=dtype))
     expected, _ = reference.predict(
@@ -337,7 +338,7 @@ def test_prediction_follows_the_plain_formulas(hidden, activations, frozen, batc
         batchnorm=batchnorm,
         epsilon=EPSILON,
     )
-    if frozen:
+    if folded:
         network.fold()
     raw = network.predict(X)
     assert type(raw) is np.ndarray
@@ -346,20 +347,20 @@ def test_prediction_follows_the_plain_formulas(hidden, activations, frozen, batc
 
 
 @BATCHNORM
-def test_prediction_drops_nothing_and_changes_nothing(batchnorm):
+def test_prediction_has_no_dropout_and_does_not_change_the_network(batchnorm):
     network = build(keep_probs=(0.5, 0.5), input_keep_prob=0.5, batchnorm=batchnorm)
-    whole = build(batchnorm=batchnorm)
-    whole.restore(network.snapshot())
+    without_dropout = build(batchnorm=batchnorm)
+    without_dropout.restore(network.snapshot())
     X = data()
     X.flags.writeable = False
     state = pickle.dumps(network)
-    assert_array_equal(network.predict(X), whole.predict(X))
+    assert_array_equal(network.predict(X), without_dropout.predict(X))
     assert pickle.dumps(network) == state
 
 
 @KINDS
 @BATCHNORM
-def test_prediction_in_chunks(batchnorm, kind, monkeypatch):
+def test_predictions_do_not_depend_on_the_chunks(batchnorm, kind, monkeypatch):
     network = build(batchnorm=batchnorm)
     X = kind(data(100))
     assert network.chunk_rows > 100
@@ -400,7 +401,7 @@ def test_prediction_from_a_memory_map(tmp_path):
 
 
 @pytest.mark.parametrize("n_rows", [0, 1])
-def test_prediction_of_few_rows(n_rows):
+def test_prediction_of_no_row_and_one_row(n_rows):
     network = build(batchnorm="before")
     assert_allclose(network.predict(data()[:n_rows]), network.predict(data())[:n_rows], rtol=1e-12)
 
@@ -412,7 +413,7 @@ def test_prediction_of_few_rows(n_rows):
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
 def test_running_statistics(momentum, batchnorm):
     network = build(batchnorm=batchnorm, batchnorm_momentum=momentum)
-    network.statistics.fill(123.0)  # what was there first counts for nothing
+    network.statistics.fill(123.0)  # the starting values must have no influence
     forward = network.build_forward(6, np.empty_like(network.parameters))
     p = reference.arrays(network)
     seen = []
@@ -420,7 +421,7 @@ def test_running_statistics(momentum, batchnorm):
         X = data(6, seed=n_batches)
         weight = np.random.default_rng(n_batches).uniform(0.5, 2, 6)
         forward(X, weight[None] / weight.sum(), None)
-        # The batch's own statistics, in training and in the plain formulas
+        # The statistics of this batch, by the plain formulas
         _, batch = reference.predict(
             p, X, activations=NAMES, batchnorm=batchnorm, epsilon=EPSILON, weight=weight
         )
@@ -441,10 +442,10 @@ def test_rows_are_equal(row, kind):
 
 
 @KINDS
-def test_rows_of_each_member_of_a_stack_are_equal(kind):
+def test_rows_are_equal_in_a_stack(kind):
     x = np.repeat(data(3)[:, None], 4, axis=1)
     x[1, 2] += 1
-    stack = x if kind is np.asarray else [kind(one) for one in x]
+    stack = x if kind is np.asarray else [kind(rows) for rows in x]
     assert rows_are_equal(stack).tolist() == [True, False, True]
 
 
@@ -462,19 +463,19 @@ def test_variances_start_at_1_and_the_first_batch_replaces_them_exactly(dtype):
     assert all((a.var < 0.5).all() for a in network.arrays() if hasattr(a, "var"))
 
 
-def test_running_statistics_go_on_from_the_settled_ones():
+def test_running_statistics_continue_from_recomputed_statistics():
     network = build(batchnorm="before", batchnorm_momentum=0.75)
     X = data()
     network.recompute_statistics(lambda: [(X, None)], 12)
-    settled = network.statistics.copy()
+    recomputed = network.statistics.copy()
     other = build(batchnorm="before", batchnorm_momentum=0.0)
     for n in (network, other):
         n.build_forward(12, np.empty_like(n.parameters))(X + 1, np.full((1, 12), 1 / 12), None)
-    assert_allclose(network.statistics, 0.75 * settled + 0.25 * other.statistics, rtol=1e-12)
+    assert_allclose(network.statistics, 0.75 * recomputed + 0.25 * other.statistics, rtol=1e-12)
 
 
-def settled(network, X, weight, n_rows, monkeypatch, keep=True):
-    """The statistics that settle gives, from chunks of n_rows."""
+def recomputed_statistics(network, X, weight, n_rows, monkeypatch, keep=True):
+    """The result of recompute_statistics from chunks of n_rows rows."""
     monkeypatch.setattr("sknormnet.nn.network.KEEP_ELEMENTS", 2**23 if keep else 0)
     samples = Samples(X, np.zeros((X.shape[0], 1)), weight=weight, dtype=network.dtype)
     network.statistics.fill(7)
@@ -486,7 +487,7 @@ def settled(network, X, weight, n_rows, monkeypatch, keep=True):
 @KINDS
 @pytest.mark.parametrize("weighted", [False, True])
 @WITH_BATCHNORM
-def test_settled_statistics_are_those_of_all_rows(batchnorm, weighted, kind, keep, monkeypatch):
+def test_recomputed_statistics_are_those_of_all_rows(batchnorm, weighted, kind, keep, monkeypatch):
     network = build(
         hidden=(7, 4, 3),
         activations=("tanh", "relu", "gelu"),
@@ -506,14 +507,14 @@ def test_settled_statistics_are_those_of_all_rows(batchnorm, weighted, kind, kee
     )
     expected = np.concatenate([*expected["mean"], *expected["var"]])
     for n_rows in (200, 64, 1):
-        found = settled(network, X, weight, n_rows, monkeypatch, keep)
+        found = recomputed_statistics(network, X, weight, n_rows, monkeypatch, keep)
         assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
 
 
 @pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("n_rows", [6000, 500, 7])
 @WITH_BATCHNORM
-def test_settled_statistics_of_float32_are_accurate(batchnorm, n_rows, keep, monkeypatch):
+def test_recomputed_statistics_of_float32_are_accurate(batchnorm, n_rows, keep, monkeypatch):
     network = build(batchnorm=batchnorm, dtype=np.float32)
     X = data(6000, dtype=np.float32)
     weight = np.random.default_rng(3).uniform(0.1, 4, 6000)
@@ -526,22 +527,24 @@ def test_settled_statistics_of_float32_are_accurate(batchnorm, n_rows, keep, mon
         weight=weight,
     )
     mean, var = (np.concatenate(expected[name]) for name in ("mean", "var"))
-    found_mean, found_var = settled(network, X, weight, n_rows, monkeypatch, keep).reshape(2, -1)
+    found_mean, found_var = recomputed_statistics(
+        network, X, weight, n_rows, monkeypatch, keep
+    ).reshape(2, -1)
     assert_allclose((found_mean - mean) / np.sqrt(var), 0, atol=1e-6)
     assert_allclose(found_var, var, rtol=1e-6)
 
 
-def test_settled_statistics_of_float32_units_far_from_zero(monkeypatch):
-    # Here the sum of 50,000 rows in float32 would be known to few digits.
+def test_recomputed_statistics_of_float32_units_far_from_zero(monkeypatch):
+    # A float32 sum of these 50,000 rows would have few correct digits.
     network = build(1, (3,), 1, activations=("tanh",), batchnorm="before", dtype=np.float32)
     X = data(50_000, 1, dtype=np.float32) + np.float32(30)
-    z = (X @ network.arrays()[0].W).astype(np.float64)  # as float32 gives them
-    mean, var = settled(network, X, None, 50_000, monkeypatch).reshape(2, -1)
+    z = (X @ network.arrays()[0].W).astype(np.float64)  # multiplied in float32, as in the network
+    mean, var = recomputed_statistics(network, X, None, 50_000, monkeypatch).reshape(2, -1)
     assert_allclose(mean, z.mean(axis=0), rtol=1e-6)
     assert_allclose(var, z.var(axis=0), rtol=1e-6)
 
 
-def test_settling_a_subset_of_the_rows():
+def test_recompute_statistics_from_a_subset_of_the_rows():
     network, other = build(batchnorm="before"), build(batchnorm="before")
     X, weight, rows = data(50), np.random.default_rng(0).uniform(1, 2, 50), np.arange(3, 50, 2)
     y = np.zeros((50, 1))
@@ -552,8 +555,8 @@ def test_settling_a_subset_of_the_rows():
     assert_array_equal(network.statistics, other.statistics)
 
 
-def test_settling_makes_training_and_prediction_agree():
-    # On one batch of all rows, without dropout.
+def test_training_and_prediction_agree_after_recompute_statistics():
+    # For one batch of all rows, without dropout
     network = build(batchnorm="after")
     X = data()
     raw, _ = network.build_forward(12, np.empty_like(network.parameters))(
@@ -563,14 +566,14 @@ def test_settling_makes_training_and_prediction_agree():
     assert_allclose(network.predict(X), raw, rtol=1e-11, atol=1e-12)
 
 
-def test_settling_without_batch_norm_does_not_read_the_rows():
+def test_recompute_statistics_without_batch_norm_does_not_read_the_rows():
     def chunks():
         raise AssertionError
 
     build().recompute_statistics(chunks, 12)
 
 
-# ---------------------------------------------------------------------------- keeping
+# ------------------------------------------------------------ copies, pickles and snapshots
 
 
 def train(network, n_steps, seed=0):
@@ -585,15 +588,15 @@ def train(network, n_steps, seed=0):
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("folded", [False, True])
 @DTYPES
 @BATCHNORM
-def test_a_copy_predicts_and_trains_alike(batchnorm, dtype, frozen, copied):
+def test_a_copy_predicts_and_trains_alike(batchnorm, dtype, folded, copied):
     network = build(
         batchnorm=batchnorm, keep_probs=(0.8, 0.5), dtype=dtype, activations=("relu", "tanh")
     )
     train(network, 3)
-    if frozen:
+    if folded:
         network.fold()
     again = copied(network)
     assert not np.shares_memory(again.parameters, network.parameters)
@@ -609,10 +612,10 @@ def test_a_copy_predicts_and_trains_alike(batchnorm, dtype, frozen, copied):
 
 
 @BATCHNORM
-def test_a_pickle_is_no_larger_than_what_it_holds(batchnorm):
+def test_a_pickle_contains_the_parameters_once(batchnorm):
     network = build(50, (80, 40), 5, batchnorm=batchnorm).fold()
-    held = network.parameters.nbytes + network.statistics.nbytes
-    assert len(pickle.dumps(network)) < held + 4000
+    n_bytes = network.parameters.nbytes + network.statistics.nbytes
+    assert len(pickle.dumps(network)) < n_bytes + 4000
 
 
 def test_a_copy_of_a_copy():
@@ -621,7 +624,7 @@ def test_a_copy_of_a_copy():
     assert_array_equal(again.predict(data()), network.predict(data()))
 
 
-def test_snapshots():
+def test_restore_returns_to_a_snapshot():
     network = build(batchnorm="before", keep_probs=(0.8, 0.8))
     train(network, 2)
     snapshot = network.snapshot()
@@ -631,7 +634,8 @@ def test_snapshots():
     parameters, statistics = network.parameters.copy(), network.statistics.copy()
     network.restore(snapshot)
     assert pickle.dumps(network) == state
-    # In place, so that what was bound and arrays before still holds; and more than once.
+    # A snapshot is restored in place, so that existing views and forward passes stay valid, and
+    # can be restored more than once.
     assert np.shares_memory(arrays[0].W, network.parameters)
     train(network, 3, seed=1)
     assert_array_equal(network.parameters, parameters)
@@ -640,7 +644,7 @@ def test_snapshots():
     assert pickle.dumps(network) == state
 
 
-def test_a_network_of_layers_by_hand():
+def test_prediction_by_hand():
     init = INITIALIZERS["zeros"]
     layers = [Dense(2, 2, init), ActivationLayer(2, ACTIVATIONS["relu"]), Dense(2, 1, init)]
     network = Network(layers, np.float64)
@@ -649,8 +653,8 @@ def test_a_network_of_layers_by_hand():
     assert_array_equal(network.predict(np.array([[1, 2], [-3, 1]])), [[163], [503]])
 
 
-def test_folding_a_batch_norm_behind_a_bias():
-    # mlp gives no such layer a bias, but a network may have one.
+def test_folding_batch_norm_after_a_layer_with_bias():
+    # mlp builds no bias before batch norm, but other networks can have one.
     init = INITIALIZERS["zeros"]
     layers = [Dense(1, 1, init), BatchNorm(1, 4.0), Dense(1, 1, init)]
     network = Network(layers, np.float64)

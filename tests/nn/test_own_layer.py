@@ -1,4 +1,4 @@
-"""A layer that the package does not have, written here alone: all that a new layer takes."""
+"""A user-defined layer, which shows all that a new layer needs."""
 
 import pickle
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def build(*, dtype=np.float64, hidden=(12, 7), n_inputs=4, n_outputs=3):
 
 
 def train(network, X, y, n_steps=60):
-    """Plain gradient descent on all rows, with decay of what the network calls weights."""
+    """Gradient descent on all rows, with an L2 penalty on the weights."""
     evaluate, gradient = objective(network, MulticlassLogLoss(), alpha=0.1)
     batch = Samples(X, y, dtype=network.dtype).whole()
     losses = []
@@ -90,7 +90,7 @@ def data():
 
 
 @pytest.mark.parametrize("name", ["x", "gain", "shift"])
-def test_own_layer_has_the_right_gradient(name):
+def test_gradient_of_a_user_defined_layer(name):
     rng, layer = np.random.default_rng(0), LayerNorm(6)
     arrays = SimpleNamespace(gain=rng.normal(size=(1, 6)), shift=rng.normal(size=(1, 6)))
     arrays.d_gain, arrays.d_shift = np.empty((2, 1, 6))
@@ -111,7 +111,7 @@ def test_own_layer_has_the_right_gradient(name):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_own_layer_is_trained_and_predicts(dtype):
+def test_a_network_with_a_user_defined_layer_trains_and_predicts(dtype):
     X, y = data()
     network = build(dtype=dtype)
     losses = train(network, X, y)
@@ -125,7 +125,7 @@ def test_own_layer_is_trained_and_predicts(dtype):
     assert np.mean(raw.argmax(axis=1) == y) > 0.95
 
 
-def test_parameters_of_an_own_layer_have_names_and_are_no_weights():
+def test_parameters_of_a_user_defined_layer_are_named_and_are_not_weights():
     network = build()
     parameters = network.named_parameters()
     assert parameters["hidden 1 gain"].shape == (1, 7)
@@ -134,7 +134,7 @@ def test_parameters_of_an_own_layer_have_names_and_are_no_weights():
     assert_array_equal(network.arrays()[3].shift, np.full((1, 12), 3))
 
 
-def test_network_with_an_own_layer_pickles():
+def test_a_network_with_a_user_defined_layer_can_be_pickled():
     X, y = data()
     network = build()
     train(network, X, y, n_steps=5)
@@ -143,7 +143,7 @@ def test_network_with_an_own_layer_pickles():
     assert train(again, X, y, n_steps=3) == train(network, X, y, n_steps=3)
 
 
-def test_stack_with_an_own_layer_trains_each_network_as_alone():
+def test_a_stack_with_a_user_defined_layer_trains_each_network_as_if_alone():
     X, _ = data()
     networks = [build().initialize(np.random.default_rng(seed)) for seed in range(3)]
     alone = [pickle.loads(pickle.dumps(network)) for network in networks]

@@ -8,7 +8,7 @@ SHAPES = [{"W": (2, 3), "b": (1, 3)}, {}, {"gamma": (1, 3)}, {"b": (1, 1), "W": 
 NAMES = ("W", "b", "gamma")
 
 
-def test_all_of_a_name_stand_together_layer_by_layer():
+def test_arrays_of_one_name_are_adjacent_and_ordered_by_layer():
     first, nothing, norm, last = Layout(SHAPES, NAMES).views(np.arange(16))
     assert_array_equal(first.W, [[0, 1, 2], [3, 4, 5]])
     assert_array_equal(last.W, [[6], [7], [8]])
@@ -24,7 +24,7 @@ def test_the_order_of_the_names_is_the_order_in_the_vector():
     assert_array_equal(first.W, [[7, 8, 9], [10, 11, 12]])
 
 
-def test_sizes():
+def test_size_and_totals():
     layout = Layout(SHAPES, NAMES)
     assert layout.size == 16
     assert {name: layout.total(name) for name in NAMES} == {"W": 9, "b": 4, "gamma": 3}
@@ -33,7 +33,7 @@ def test_sizes():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_views_are_the_vector(dtype):
+def test_views_cover_the_vector(dtype):
     layout = Layout(SHAPES, NAMES)
     vector = np.zeros(layout.size, dtype)
     for layer in layout.views(vector):
@@ -42,4 +42,4 @@ def test_views_are_the_vector(dtype):
             assert array.dtype == dtype
             assert array.flags.c_contiguous, name
             array += 1
-    assert_array_equal(vector, np.ones(layout.size))  # each element in one array
+    assert_array_equal(vector, np.ones(layout.size))  # each element belongs to exactly one array

@@ -1,4 +1,4 @@
-"""Weighted quantiles: NumPy's on repeated rows, but robust to rounding."""
+"""Weighted quantiles: equal to NumPy's on repeated rows, but robust to rounding."""
 
 from fractions import Fraction
 
@@ -15,7 +15,7 @@ SIZES = [1, 2, 3, 7, 10, 11, 60, 65, 70, 99, 100, 101, 120, 1000, 4096, 10_000]
 
 
 def exact(values, order, weight):
-    """The definition, in exact arithmetic."""
+    """The quantile by its definition, in exact arithmetic."""
     total, so_far = sum(map(int, weight)), 0
     for value, w in sorted(zip(values.tolist(), weight.tolist(), strict=True)):
         so_far += int(w)
@@ -25,10 +25,10 @@ def exact(values, order, weight):
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_whole_weights_are_repeated_rows(n):
+def test_integer_weights_equal_repeated_rows(n):
     values, weight = RNG.normal(size=(n, 2)), RNG.integers(0, 4, n)
     weight[0] = 1
-    orders = RNG.uniform(size=20)  # no ties, in which NumPy's own rounding decides
+    orders = RNG.uniform(size=20)  # avoids ties, whose result depends on NumPy's rounding
     expected = np.quantile(values.repeat(weight, axis=0), orders, axis=0, method="inverted_cdf")
     assert_array_equal(quantiles(values, orders, weight), expected)
 
@@ -43,7 +43,7 @@ def test_ties_are_decided_as_in_exact_arithmetic(n):
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_equal_weights_are_none(n):
+def test_equal_weights_are_the_same_as_no_weights(n):
     values = RNG.normal(size=(n, 3))
     expected = quantiles(values, ORDERS)
     for weight in (1, 0.1, 7.3, 1 / 3, 1 / n, 0.7):
@@ -58,7 +58,7 @@ def test_the_unit_of_the_weights_does_not_matter():
             assert_array_equal(quantiles(values, ORDERS, unit * weight), expected)
 
 
-def test_the_extremes_are_those_of_the_rows_that_count():
+def test_extreme_quantiles_ignore_zero_weight_rows():
     values, weight = np.array([[5.0], [1], [3], [9], [7]]), np.array([1, 0, 1e-30, 0, 1e-30])
     assert_array_equal(quantiles(values, [0, 1], weight), [[3], [7]])
 

@@ -11,7 +11,7 @@ from sknormnet.training import batches as batches_module
 from sknormnet.training.batches import Samples, hold_out, read_ahead, row_numbers
 
 N_ROWS, N_FEATURES = 23, 4
-# A row is known by its first element: row k holds 10 k, 10 k + 1, ...
+# The first element of a row identifies it: row k holds 10 k, 10 k + 1, ...
 X = 10.0 * np.arange(N_ROWS)[:, None] + np.arange(N_FEATURES)
 Y = np.stack([np.arange(N_ROWS), -np.arange(N_ROWS)], axis=1).astype(float)
 WEIGHT = np.random.default_rng(0).uniform(0.5, 2, N_ROWS)
@@ -19,16 +19,16 @@ ROWS = np.array([20, 3, 4, 5, 11, 2, 17])
 
 
 def batches(samples, batch_size=5, *, min_batch_size=1, shuffle=True, seed=0):
-    """Copies of the batches, whose arrays are overwritten by the next ones."""
+    """Copies of the batches, since each batch overwrites the arrays of the previous one."""
     rng = np.random.default_rng(seed)
     for batch in samples.batches(rng, batch_size, min_batch_size=min_batch_size, shuffle=shuffle):
         yield batch._replace(
-            **{name: getattr(batch, name).copy() for name in ("X", "y", "weight", "share")}
+            **{name: getattr(batch, name).copy() for name in ("X", "y", "weight", "row_weight")}
         )
 
 
-def numbers(found):
-    """The numbers of the rows, batch by batch."""
+def row_indices(found):
+    """The indices of the rows, batch by batch."""
     return [(batch.X[:, 0] / 10).astype(int).tolist() for batch in found]
 
 
@@ -39,25 +39,25 @@ def numbers(found):
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("batch_size", [1, 5, 7, 23, 100])
-def test_an_epoch_has_every_row_once(batch_size, shuffle, weight, rows):
+def test_an_epoch_contains_each_row_once(batch_size, shuffle, weight, rows):
     samples = Samples(X, Y, weight=weight, rows=rows, dtype=np.float64)
     expected = list(range(N_ROWS)) if rows is None else rows.tolist()
     assert len(samples) == len(expected)
     found = list(batches(samples, batch_size, shuffle=shuffle))
-    together = list(chain.from_iterable(numbers(found)))
+    together = list(chain.from_iterable(row_indices(found)))
     assert sorted(together) == sorted(expected)
     if not shuffle:
         assert together == expected
     for batch in found:
-        # Targets, and what rows count, belong to their rows.
-        own = (batch.X[:, 0] / 10).astype(int)
-        assert_array_equal(batch.X, X[own])
-        assert_array_equal(batch.y, Y[own])
+        # Targets and weights belong to their rows.
+        indices = (batch.X[:, 0] / 10).astype(int)
+        assert_array_equal(batch.X, X[indices])
+        assert_array_equal(batch.y, Y[indices])
         w = np.ones(N_ROWS) if weight is None else weight
         mean = w[expected].mean()
-        assert_allclose(batch.total, len(own) * mean)
-        assert_allclose(batch.weight, w[own, None] / (len(own) * mean))
-        assert_allclose(batch.share, w[None, own] / w[own].sum())
+        assert_allclose(batch.total, len(indices) * mean)
+        assert_allclose(batch.weight, w[indices, None] / (len(indices) * mean))
+        assert_allclose(batch.row_weight, w[None, indices] / w[indices].sum())
 
 
 @pytest.mark.parametrize(
@@ -75,87 +75,91 @@ def test_an_epoch_has_every_row_once(batch_size, shuffle, weight, rows):
     ],
 )
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_a_small_last_batch_joins_another(n_rows, batch_size, min_batch_size, sizes, shuffle):
+def test_a_small_last_batch_is_merged_into_the_one_before(
+    n_rows, batch_size, min_batch_size, sizes, shuffle
+):
     samples = Samples(X[:n_rows], Y[:n_rows], dtype=np.float64)
     found = batches(samples, batch_size, min_batch_size=min_batch_size, shuffle=shuffle)
     assert [len(batch.X) for batch in found] == sizes
 
 
 @pytest.mark.parametrize("rows", [None, ROWS])
-def test_shuffling(rows):
+def test_the_order_depends_on_seed_and_epoch(rows):
     samples = Samples(X, Y, rows=rows, dtype=np.float64)
-    first = numbers(batches(samples, seed=0))
-    assert numbers(batches(samples, seed=0)) == first
-    assert numbers(batches(samples, seed=1)) != first
-    # Another order in each epoch
+    first = row_indices(batches(samples, seed=0))
+    assert row_indices(batches(samples, seed=0)) == first
+    assert row_indices(batches(samples, seed=1)) != first
+    # Each epoch has another order.
     rng = np.random.default_rng(0)
-    one, other = (samples.batches(rng, 7, min_batch_size=1, shuffle=True) for _ in range(2))
-    assert next(one).y[:, 0].tolist() != next(other).y[:, 0].tolist()
+    first_epoch, second_epoch = (
+        samples.batches(rng, 7, min_batch_size=1, shuffle=True) for _ in range(2)
+    )
+    assert next(first_epoch).y[:, 0].tolist() != next(second_epoch).y[:, 0].tolist()
 
 
-def test_shuffling_leaves_the_rows_as_they_were():
+def test_shuffling_does_not_modify_the_given_rows():
     rows = ROWS.copy()
     samples = Samples(X, Y, rows=rows, dtype=np.float64)
     list(batches(samples))
     assert_array_equal(rows, ROWS)
-    assert numbers(batches(samples, shuffle=False)) == [[20, 3, 4, 5, 11], [2, 17]]
+    assert row_indices(batches(samples, shuffle=False)) == [[20, 3, 4, 5, 11], [2, 17]]
 
 
 def test_the_order_is_uniform():
-    # Each row comes first equally often, within five standard errors.
+    # Each row comes first equally often, up to five standard errors.
     samples = Samples(X[:4], Y[:4], dtype=np.float64)
     rng = np.random.default_rng(0)
     firsts = [
         next(samples.batches(rng, 1, min_batch_size=1, shuffle=True)).y[0, 0] for _ in range(2000)
     ]
-    shares = np.bincount(np.array(firsts, int), minlength=4) / 2000
-    assert_allclose(shares, 0.25, atol=5 * np.sqrt(0.25 * 0.75 / 2000))
+    frequencies = np.bincount(np.array(firsts, int), minlength=4) / 2000
+    assert_allclose(frequencies, 0.25, atol=5 * np.sqrt(0.25 * 0.75 / 2000))
 
 
-def test_unshuffled_batches_draw_nothing():
+def test_batches_without_shuffling_need_no_generator():
     found = Samples(X, Y, dtype=np.float64).batches(None, 5, min_batch_size=1, shuffle=False)
     assert sum(len(batch.X) for batch in found) == N_ROWS
 
 
 @pytest.mark.parametrize("rows", [None, np.delete(np.arange(N_ROWS), [3, 8, 9])])
-def test_a_large_X_is_shuffled_piece_by_piece(monkeypatch, rows):
-    monkeypatch.setattr(batches_module, "PIECE", 2 * N_FEATURES)
-    monkeypatch.setattr(batches_module, "POOL", 6 * N_FEATURES)
+def test_a_large_X_is_shuffled_in_pools_of_runs(monkeypatch, rows):
+    monkeypatch.setattr(batches_module, "READ_ELEMENTS", 2 * N_FEATURES)
+    monkeypatch.setattr(batches_module, "SHUFFLE_ELEMENTS", 6 * N_FEATURES)
     samples = Samples(X, Y, rows=rows, dtype=np.float64)
     all_rows = list(range(N_ROWS)) if rows is None else rows.tolist()
-    pieces = [all_rows[start : start + 2] for start in range(0, len(all_rows), 2)]
+    runs = [all_rows[start : start + 2] for start in range(0, len(all_rows), 2)]
     orders = [
-        list(chain.from_iterable(numbers(batches(samples, 5, seed=seed)))) for seed in range(20)
+        list(chain.from_iterable(row_indices(batches(samples, 5, seed=seed)))) for seed in range(20)
     ]
     assert len({tuple(order) for order in orders}) == 20
     for order in orders:
         assert sorted(order) == all_rows
         assert order[:6] != sorted(order[:6]) or order[6:12] != sorted(order[6:12])
-        # A pool is three pieces, but for one shorter piece that shifts those after it.
+        # A pool is three runs of two rows. A run of one row, if drawn, shifts the runs after it.
         pool = set(order[:6])
-        assert sum(set(piece) <= pool for piece in pieces) >= 2
+        assert sum(set(run) <= pool for run in runs) >= 2
     assert len({frozenset(order[:6]) for order in orders}) > 10
 
 
-def test_all_rows_as_one_batch_take_no_memory_after_it():
+def test_whole_keeps_no_buffer():
     samples = Samples(X, Y, weight=WEIGHT, rows=ROWS, dtype=np.float32)
-    one, other = samples.whole(), samples.whole()
+    first, second = samples.whole(), samples.whole()
     for name in ("X", "y"):
-        assert_array_equal(getattr(one, name), getattr(other, name))
-        assert not np.shares_memory(getattr(one, name), getattr(other, name))
+        assert_array_equal(getattr(first, name), getattr(second, name))
+        assert not np.shares_memory(getattr(first, name), getattr(second, name))
 
 
 class RecordingMap(mmap.mmap):
-    """A mapped file that writes down which bytes were asked for."""
+    """A mapped file that records which bytes madvise was called for."""
 
     def madvise(self, option, start, length):
         assert option == mmap.MADV_WILLNEED
-        self.asked = range(start, start + length)
+        self.requested = range(start, start + length)
         return super().madvise(option, start, length)
 
 
 @pytest.mark.skipif(not hasattr(mmap.mmap, "madvise"), reason="needs mmap.madvise")
-def test_reading_ahead_asks_for_the_pages_of_the_rows(tmp_path):
+def test_read_ahead_requests_the_pages_of_the_rows(tmp_path):
     path = tmp_path / "X"
     n_bytes, header = 64 * mmap.PAGESIZE, 128
     path.write_bytes(bytes(n_bytes))
@@ -164,34 +168,34 @@ def test_reading_ahead_asks_for_the_pages_of_the_rows(tmp_path):
     X = np.ndarray((50, 1000), np.float32, buffer=pages, offset=header)
     read_ahead(X[1:], 20, 30)
     first, last = header + 21 * 4000, header + 31 * 4000
-    assert pages.asked.start <= first < pages.asked.start + mmap.PAGESIZE
-    assert pages.asked.start % mmap.PAGESIZE == 0
-    assert pages.asked.stop == last
-    del pages.asked
+    assert pages.requested.start <= first < pages.requested.start + mmap.PAGESIZE
+    assert pages.requested.start % mmap.PAGESIZE == 0
+    assert pages.requested.stop == last
+    del pages.requested
     for unmapped in (X.copy(), X.T, sparse.csr_array(X)):
         read_ahead(unmapped, 20, 30)
-    assert not hasattr(pages, "asked")
+    assert not hasattr(pages, "requested")
 
 
-def test_a_mapped_file_is_read_piece_by_piece(monkeypatch, tmp_path):
-    monkeypatch.setattr(batches_module, "PIECE", 2 * N_FEATURES)
-    monkeypatch.setattr(batches_module, "POOL", 6 * N_FEATURES)
+def test_a_mapped_file_has_the_same_batches_as_an_array(monkeypatch, tmp_path):
+    monkeypatch.setattr(batches_module, "READ_ELEMENTS", 2 * N_FEATURES)
+    monkeypatch.setattr(batches_module, "SHUFFLE_ELEMENTS", 6 * N_FEATURES)
     np.save(tmp_path / "X.npy", X)
     mapped = Samples(np.load(tmp_path / "X.npy", mmap_mode="r"), Y, dtype=np.float64)
     in_memory = Samples(X, Y, dtype=np.float64)
-    assert numbers(batches(mapped)) == numbers(batches(in_memory))
+    assert row_indices(batches(mapped)) == row_indices(batches(in_memory))
 
 
-# ------------------------------------------------------------------------ what rows count
+# --------------------------------------------------------------------------- row weights
 
 
 def test_weights_by_hand():
-    # The mean weight is 2, so two rows are divided by 4 whatever their own weights are.
+    # The mean weight is 2, so the total of two rows is 4 whatever their weights are.
     samples = Samples(X[:4], Y[:4], weight=np.array([1.0, 3, 2, 2]), dtype=np.float64)
     first, second = batches(samples, 2, shuffle=False)
     assert first.total == second.total == 4
     assert_array_equal(first.weight, [[0.25], [0.75]])
-    assert_array_equal(first.share, [[0.25, 0.75]])
+    assert_array_equal(first.row_weight, [[0.25, 0.75]])
     first, second = batches(samples, 3, shuffle=False)
     assert (first.total, second.total) == (6, 2)
     assert_allclose(first.weight, [[1 / 6], [3 / 6], [2 / 6]])
@@ -199,26 +203,26 @@ def test_weights_by_hand():
     samples = Samples(X[:4], Y[:4], weight=np.array([1.0, 3, 4, 4]), dtype=np.float64)
     _, second = batches(samples, 2, shuffle=False)
     assert_allclose(second.weight, [[4 / 6], [4 / 6]])  # heavier than the average batch
-    assert_array_equal(second.share, [[0.5, 0.5]])
+    assert_array_equal(second.row_weight, [[0.5, 0.5]])
 
 
 @pytest.mark.parametrize("factor", [1e-3, 7.0])
-def test_only_the_ratios_of_weights_count(factor):
-    one = batches(Samples(X, Y, weight=WEIGHT, dtype=np.float64))
-    other = batches(Samples(X, Y, weight=factor * WEIGHT, dtype=np.float64))
-    for batch, scaled in zip(one, other, strict=True):
+def test_scaling_all_sample_weights_changes_the_total_only(factor):
+    expected = batches(Samples(X, Y, weight=WEIGHT, dtype=np.float64))
+    found = batches(Samples(X, Y, weight=factor * WEIGHT, dtype=np.float64))
+    for batch, scaled in zip(expected, found, strict=True):
         assert_allclose(scaled.weight, batch.weight, rtol=1e-12)
-        assert_allclose(scaled.share, batch.share, rtol=1e-12)
+        assert_allclose(scaled.row_weight, batch.row_weight, rtol=1e-12)
         assert_allclose(scaled.total, factor * batch.total, rtol=1e-12)
 
 
-def test_equal_weights_are_no_weights():
+def test_equal_weights_are_the_same_as_no_weights():
     without = batches(Samples(X, Y, dtype=np.float64))
     equal = batches(Samples(X, Y, weight=np.ones(N_ROWS), dtype=np.float64))
     for batch, other in zip(without, equal, strict=True):
         assert batch.total == other.total
         assert_allclose(other.weight, batch.weight, rtol=1e-15)
-        assert_allclose(other.share, batch.share, rtol=1e-15)
+        assert_allclose(other.row_weight, batch.row_weight, rtol=1e-15)
 
 
 def test_targets_and_weights_of_the_rows():
@@ -229,11 +233,11 @@ def test_targets_and_weights_of_the_rows():
     assert Samples(X, Y, weight=WEIGHT, dtype=np.float64).weight is WEIGHT
 
 
-# ------------------------------------------------------------------------ dtypes and kinds
+# ----------------------------------------------------------------------- dtypes and types of X
 
 
 def of_kind(kind, tmp_path):
-    """X in one of the forms in which users have it."""
+    """X with another dtype, memory order or type."""
     if kind == "memmap":
         mapped = np.memmap(tmp_path / "X", np.float64, "w+", shape=X.shape)
         mapped[...] = X
@@ -259,7 +263,7 @@ def of_kind(kind, tmp_path):
         *("memmap", "F-order", "strided", "csr_matrix", "csr_array"),
     ],
 )
-def test_the_same_rows_whatever_the_kind_of_x(kind, shuffle, rows, dtype, tmp_path):
+def test_batches_are_the_same_for_all_types_of_X(kind, shuffle, rows, dtype, tmp_path):
     samples = Samples(of_kind(kind, tmp_path), Y, weight=WEIGHT, rows=rows, dtype=dtype)
     plain = Samples(X.astype(dtype), Y.astype(dtype), weight=WEIGHT, rows=rows, dtype=dtype)
     exact = X.astype(kind).astype(dtype) if kind in ("f2", "u1") else X.astype(dtype)
@@ -270,7 +274,9 @@ def test_the_same_rows_whatever_the_kind_of_x(kind, shuffle, rows, dtype, tmp_pa
         assert_array_equal(dense, exact[(reference.y[:, 0]).astype(int)])
         assert_array_equal(batch.y, reference.y)
         assert_array_equal(batch.weight, reference.weight)
-        assert {getattr(batch, x).dtype for x in ("X", "y", "weight", "share")} == {np.dtype(dtype)}
+        assert {getattr(batch, x).dtype for x in ("X", "y", "weight", "row_weight")} == {
+            np.dtype(dtype)
+        }
         assert sparse.issparse(batch.X) == kind.startswith("csr")
 
 
@@ -285,14 +291,14 @@ def test_class_numbers_stay_integers(shuffle, rows, labels):
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_several_outputs_are_cast(shuffle):
+def test_two_dimensional_targets_are_cast(shuffle):
     y = Y.astype(np.int64)
     for batch in batches(Samples(X, y, dtype=np.float32), shuffle=shuffle):
         assert batch.y.dtype == np.float32
         assert_array_equal(batch.y[:, 0], batch.X[:, 0] // 10)
 
 
-def test_the_data_are_left_as_they_were():
+def test_the_data_are_not_modified():
     data = X.copy(), Y.copy(), WEIGHT.copy()
     for array in data:
         array.flags.writeable = False
@@ -301,12 +307,12 @@ def test_the_data_are_left_as_they_were():
         assert len(list(batches(samples, shuffle=shuffle))) == 5
 
 
-# ------------------------------------------------------------------------- all rows at once
+# -------------------------------------------------------------------- whole and chunks
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 @pytest.mark.parametrize("rows", [None, ROWS])
-def test_whole(rows, weight):
+def test_whole_returns_all_rows_as_one_batch(rows, weight):
     batch = Samples(X, Y, weight=weight, rows=rows, dtype=np.float64).whole()
     which = slice(None) if rows is None else rows
     w = np.ones(N_ROWS)[which] if weight is None else weight[which]
@@ -314,14 +320,14 @@ def test_whole(rows, weight):
     assert_array_equal(batch.y, Y[which])
     assert_allclose(batch.total, w.sum())
     assert_allclose(batch.weight, w[:, None] / w.sum())
-    assert_allclose(batch.share, w[None] / w.sum())
+    assert_allclose(batch.row_weight, w[None] / w.sum())
 
 
 @pytest.mark.parametrize("kind", ["f8", "f4", "csr_matrix", "memmap"])
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 @pytest.mark.parametrize("rows", [None, ROWS])
 @pytest.mark.parametrize("n_rows", [1, 5, 100])
-def test_chunks(n_rows, rows, weight, kind, tmp_path):
+def test_chunks_contain_all_rows_in_order(n_rows, rows, weight, kind, tmp_path):
     samples = Samples(of_kind(kind, tmp_path), Y, weight=weight, rows=rows, dtype=np.float64)
     found = [(x.copy(), w) for x, w in samples.chunks(n_rows)]
     sizes = [x.shape[0] for x, _ in found]
@@ -341,7 +347,7 @@ def test_chunks(n_rows, rows, weight, kind, tmp_path):
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 10])
-def test_row_numbers(n_rows):
+def test_row_numbers_count_from_0(n_rows):
     found = row_numbers(n_rows)
     assert_array_equal(found, range(n_rows))
     assert found.dtype == np.int32
@@ -352,36 +358,37 @@ LABELS = np.repeat([3, 1, 7, 5], [60, 30, 9, 1])
 
 @pytest.mark.parametrize("labels", [None, LABELS, LABELS.astype(str), np.arange(100)])
 @pytest.mark.parametrize("n_held", [0, 1, 10, 33, 50, 99, 100])
-def test_held_out_rows(n_held, labels):
+def test_hold_out_splits_the_rows_by_label(n_held, labels):
     rows = np.random.default_rng(5).permutation(1000)[:100]
-    kept, held = hold_out(rows, n_held, np.random.default_rng(0), labels)
-    assert len(held) == n_held
-    # All rows, each in one part, and there in their order
-    is_held = np.isin(rows, held)
-    assert_array_equal(rows[is_held], held)
-    assert_array_equal(rows[~is_held], kept)
+    training, held_out = hold_out(rows, n_held, np.random.default_rng(0), labels)
+    assert len(held_out) == n_held
+    # Each row is in one of the two parts, and both parts keep the order of the rows.
+    is_held = np.isin(rows, held_out)
+    assert_array_equal(rows[is_held], held_out)
+    assert_array_equal(rows[~is_held], training)
     for label in [] if labels is None else np.unique(labels):
-        mine = labels == label
-        assert abs(is_held[mine].sum() - n_held * mine.sum() / 100) <= 1
+        has_label = labels == label
+        assert abs(is_held[has_label].sum() - n_held * has_label.sum() / 100) <= 1
 
 
-def test_held_out_rows_are_drawn():
+def test_hold_out_draws_the_rows_uniformly():
     def held(seed):
         return hold_out(np.arange(100), 20, np.random.default_rng(seed), LABELS)[1].tolist()
 
     assert held(0) == held(0)
     assert held(0) != held(1)
-    # Each row equally often, within five standard errors; LABELS' largest has 12 of 60.
+    # All rows of the largest label, of whose 60 rows 12 are held out, are drawn equally often, up
+    # to five standard errors.
     together = [row for seed in range(400) for row in held(seed)]
-    shares = np.bincount(together, minlength=100) / 400
-    assert_allclose(shares[:60], 0.2, atol=5 * np.sqrt(0.2 * 0.8 / 400))
+    frequencies = np.bincount(together, minlength=100) / 400
+    assert_allclose(frequencies[:60], 0.2, atol=5 * np.sqrt(0.2 * 0.8 / 400))
 
 
 # --------------------------------------------------------------------------------- memory
 
 
 def peak_of(function):
-    """Most memory, in bytes, that a call held at a time."""
+    """Peak memory of a call, in bytes."""
     tracemalloc.start()
     try:
         function()
@@ -392,7 +399,7 @@ def peak_of(function):
 
 @pytest.fixture(scope="module")
 def large():
-    """40 MB."""
+    """An array of 40 MB."""
     return np.random.default_rng(0).random((50_000, 100))
 
 
@@ -411,10 +418,10 @@ def large():
         ("rows", np.float32),
     ],
 )
-def test_x_is_never_copied_whole(large, form, dtype, shuffle, tmp_path):
+def test_X_is_never_copied_as_a_whole(large, form, dtype, shuffle, tmp_path):
     rows = None
     if form == "F":
-        large = large.reshape(100, -1).T  # the same memory in the other order
+        large = large.reshape(100, -1).T  # the same memory in Fortran order
     elif form == "float32":
         large = large.astype(np.float32)
     elif form == "memmap":
@@ -439,10 +446,10 @@ def test_x_is_never_copied_whole(large, form, dtype, shuffle, tmp_path):
         for x, _ in samples.chunks(200):
             seen += x.shape[0]
 
-    # An order of the rows, their weights and two batches; X is 20 to 40 MB.
+    # The order of the rows, their weights and two batches are needed; X has 20 to 40 MB.
     assert peak_of(epoch) < size / 10
     assert seen == 2 * (50_000 if rows is None else len(rows))
 
 
-def test_the_peak_of_a_copy_is_seen(large):
+def test_peak_of_includes_a_copy(large):
     assert peak_of(large.copy) >= large.nbytes

@@ -40,8 +40,10 @@ def linear(n_outputs=3, dtype=np.float64):
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 @pytest.mark.parametrize("alpha", [0.0, 5.0])
-def test_squared_error_of_a_linear_network_has_the_normal_equations(alpha, weight, kind, dtype):
-    # (X'DX + alpha I) W = X'DY for centred X and Y: biases are not shrunk.
+def test_a_linear_network_with_squared_error_solves_the_normal_equations(
+    alpha, weight, kind, dtype
+):
+    # (X'DX + alpha I) W = X'DY for centered X and Y, because alpha does not shrink biases.
     w = np.ones(40) if weight is None else weight
     x, y = (a - np.average(a, axis=0, weights=w) for a in (X, Y))
     W = np.linalg.solve((w * x.T) @ x + alpha * np.eye(5), (w * x.T) @ y)
@@ -50,7 +52,7 @@ def test_squared_error_of_a_linear_network_has_the_normal_equations(alpha, weigh
     network = linear(dtype=dtype)
     batch = Samples(kind(X), Y, weight=weight, dtype=dtype).whole()
     result, _ = fit(network, batch, alpha=alpha)
-    # The loss is flat at its minimum, so that the parameters are known to half its digits.
+    # The loss is flat at its minimum, so the parameters have half of its correct digits.
     tolerance = 1e-4 if dtype == np.float64 else 5e-3
     assert network.parameters.dtype == dtype
     assert_allclose(network.arrays()[0].W, W, rtol=tolerance, atol=tolerance)
@@ -60,7 +62,7 @@ def test_squared_error_of_a_linear_network_has_the_normal_equations(alpha, weigh
     assert_allclose(result.fun, value, rtol=1e-7 if dtype == np.float64 else 1e-5)
 
 
-def test_log_loss_ends_where_the_gradient_is_zero():
+def test_log_loss_converges_to_a_gradient_of_zero():
     network = linear(1)
     batch = weighted_batch(X, (Y[:, :1] > 2).astype(float), np.random.default_rng(0))
     result, _ = fit(network, batch, loss=BinaryLogLoss(), alpha=1.0, tol=1e-6)
@@ -80,13 +82,13 @@ def test_every_iteration_is_reported():
     assert losses[0] < before
     assert all(later <= earlier for earlier, later in pairwise(losses))
     assert losses[-1] == result.fun
-    # What is left behind are the parameters of the last report.
+    # The network has the parameters of the last reported loss.
     assert_allclose(
         objective(network, SquaredError(), alpha=2.0)[0](batch, None), losses[-1], rtol=1e-12
     )
 
 
-def test_bounds_on_iterations_and_evaluations():
+def test_max_iter_and_max_fun_stop_training():
     batch = Samples(X, Y, dtype=np.float64).whole()
     result, losses = fit(build(), batch, max_iter=3)
     assert result.nit == len(losses) == 3
@@ -96,9 +98,9 @@ def test_bounds_on_iterations_and_evaluations():
     assert not result.success
 
 
-def test_the_network_is_left_with_the_best_parameters_not_the_last_tried():
+def test_the_network_gets_the_best_parameters_not_the_last_ones_tried():
     class Uphill(SquaredError):
-        """Its gradient points the wrong way, so that every line search fails."""
+        """A loss whose gradient has the wrong sign, so that every line search fails."""
 
         def losses_and_gradient(self, y, raw, weight):
             losses = super().losses_and_gradient(y, raw, weight)
@@ -113,7 +115,7 @@ def test_the_network_is_left_with_the_best_parameters_not_the_last_tried():
     assert_array_equal(network.parameters, before)
 
 
-def test_a_large_tolerance_stops_at_once():
+def test_a_large_tolerance_stops_before_the_first_iteration():
     network = linear()
     before = network.parameters.copy()
     result, losses = fit(network, Samples(X, Y, dtype=np.float64).whole(), tol=1e6)
@@ -122,7 +124,7 @@ def test_a_large_tolerance_stops_at_once():
     assert_allclose(network.parameters, before)
 
 
-def test_training_goes_on_where_the_network_stands():
+def test_training_starts_from_the_networks_parameters():
     batch = Samples(X, Y, dtype=np.float64).whole()
     network = linear()
     fit(network, batch, max_iter=500)

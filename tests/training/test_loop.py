@@ -55,7 +55,9 @@ def test_alpha_shrinks_weights_only(batchnorm, dtype, size, monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK", size)
     network = build(batchnorm=batchnorm, dtype=dtype)
     batch = batch_for("squared_error")
-    batch = batch._replace(**{x: getattr(batch, x).astype(dtype) for x in ("X", "weight", "share")})
+    batch = batch._replace(
+        **{x: getattr(batch, x).astype(dtype) for x in ("X", "weight", "row_weight")}
+    )
     without, d_without = objective(network, SquaredError(), alpha=0.0)
     shrinking, d_shrinking = objective(network, SquaredError(), alpha=3.0)
     value, value_shrinking = without(batch, None), shrinking(batch, None)
@@ -72,16 +74,16 @@ def test_alpha_shrinks_weights_only(batchnorm, dtype, size, monkeypatch):
     assert d_shrinking.dtype == dtype
 
 
-def test_the_objective_leaves_the_data_and_the_parameters_alone():
+def test_the_objective_does_not_modify_data_and_parameters():
     network = build(batchnorm="before", keep_probs=(0.5, 0.5))
     batch = batch_for("squared_error")
-    for array in (batch.X, batch.y, batch.weight, batch.share, network.parameters):
+    for array in (batch.X, batch.y, batch.weight, batch.row_weight, network.parameters):
         array.flags.writeable = False
     evaluate, _ = objective(network, SquaredError(), alpha=1.0)
     assert np.isfinite(evaluate(batch, np.random.default_rng(0)))
 
 
-def test_batches_of_changing_sizes():
+def test_the_objective_with_batches_of_several_sizes():
     network = build()
     evaluate, gradient = objective(network, SquaredError(), alpha=0.5)
     for n_rows in (11, 4, 11, 1, 4):
@@ -104,9 +106,9 @@ def linear(dtype=np.float64):
 
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 @pytest.mark.parametrize("alpha", [0.0, 0.8])
-def test_an_epoch_in_plain_formulas(alpha, weight):
-    # Linear regression by gradient descent in batches of 4, 4 and 2 rows. The loss told is
-    # the mean over the rows of their batch's loss, as it was before the batch's step.
+def test_an_epoch_follows_the_plain_formulas(alpha, weight):
+    # Linear regression by gradient descent in batches of 4, 4 and 2 rows. The loss of the epoch
+    # is the mean of the batches' losses before their steps, weighted by their numbers of rows.
     network = linear()
     p = network.arrays()[0]
     W, b = p.W.copy(), p.b.copy()
@@ -143,9 +145,9 @@ def test_an_epoch_in_plain_formulas(alpha, weight):
 
 
 @pytest.mark.parametrize(("max_norm", "factor"), [(None, 1.0), (1e-3, 1e-3), (1e9, 1.0)])
-def test_clipping_shortens_a_long_gradient(max_norm, factor):
-    # One step of plain descent is the gradient itself; alpha's part is not clipped.
-    ways = []
+def test_clipping_rescales_a_large_gradient(max_norm, factor):
+    # With rate 1 and no momentum, a step of gradient descent is minus the gradient.
+    steps = []
     for clip in (None, max_norm):
         network = linear()
         before = network.parameters.copy()
@@ -159,11 +161,11 @@ def test_clipping_shortens_a_long_gradient(max_norm, factor):
                 run, SquaredError(), batches, alpha=0.0, rate=lambda seen: 1.0, max_grad_norm=clip
             )
         )
-        ways.append(network.parameters - before)
-    length = np.linalg.norm(ways[0])
-    assert 1e-3 < length < 1e9
-    expected = ways[0] if factor == 1.0 else ways[0] * factor / length
-    assert_allclose(ways[1], expected, rtol=1e-9, atol=1e-12)
+        steps.append(network.parameters - before)
+    norm = np.linalg.norm(steps[0])
+    assert 1e-3 < norm < 1e9
+    expected = steps[0] if factor == 1.0 else steps[0] * factor / norm
+    assert_allclose(steps[1], expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("optimizer", [SGD(), Adam()])
@@ -179,8 +181,9 @@ def test_epochs_lower_the_loss(optimizer, dtype):
     assert run.network.parameters.dtype == dtype
 
 
-def test_epochs_started_again_are_one_run():
-    # One epoch per generator, as partial_fit does, or all from one: the same to the bit.
+def test_epochs_from_several_generators_continue_one_run():
+    # One epoch from each of six generators, as in partial_fit, gives bit for bit the result of
+    # six epochs from one generator.
     networks = []
     for n_generators, n_epochs in ((1, 6), (6, 1)):
         run = run_of(build(batchnorm="after", keep_probs=(0.8, 0.8)))
@@ -199,10 +202,10 @@ def test_epochs_started_again_are_one_run():
 # ------------------------------------------------------------------------------------ runs
 
 
-def test_a_run_goes_on_with_the_optimizers_state_or_starts_anew():
+def test_use_continues_or_resets_the_optimizers_state():
     run = run_of(linear())
     assert run.patience == Patience()
-    run.use(Adam(), anew=False)  # there is nothing yet to go on from
+    run.use(Adam(), anew=False)  # there is no previous state
     assert run.state["t"] == 0
     run.state["t"], run.stalls = 5, 2
 
@@ -210,7 +213,7 @@ def test_a_run_goes_on_with_the_optimizers_state_or_starts_anew():
     assert (run.state["t"], run.stalls) == (5, 2)
     assert run.optimizer == Adam(beta_1=0.5)
 
-    run.use(SGD(), anew=False)  # another kind knows nothing of Adam's state
+    run.use(SGD(), anew=False)  # another class cannot use Adam's state
     assert set(run.state) == {"velocity"}
     assert run.stalls == 0
 
@@ -221,7 +224,7 @@ def test_a_run_goes_on_with_the_optimizers_state_or_starts_anew():
     assert run.stalls == 0
 
 
-def test_patience_starts_anew_or_goes_on():
+def test_watch_continues_or_resets_the_patience():
     run = run_of(linear())
     run.watch("loss", anew=False)
     run.patience = waiting = Patience(best=1.0, waited=3)
@@ -230,11 +233,11 @@ def test_patience_starts_anew_or_goes_on():
     run.watch("loss", anew=True)
     assert run.patience == Patience()
     run.patience = waiting
-    run.watch("score", anew=False)  # cannot be compared with a loss
+    run.watch("score", anew=False)  # a score cannot be compared with a loss
     assert run.patience == Patience()
 
 
-def test_runs_share_nothing():
-    one, other = run_of(linear()), run_of(linear())
-    one.state["t"] = 1
-    assert other.state == {}
+def test_runs_share_no_state():
+    first, second = run_of(linear()), run_of(linear())
+    first.state["t"] = 1
+    assert second.state == {}

@@ -13,7 +13,7 @@ DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 def plain_sgd(p, gradients, rates, *, momentum=0.9, nesterovs_momentum=True):
-    """As scikit-learn's SGDOptimizer writes it."""
+    """As scikit-learn's SGDOptimizer computes it."""
     velocity = np.zeros_like(p)
     for g, rate in zip(gradients, rates, strict=True):
         velocity = momentum * velocity - rate * g
@@ -22,7 +22,7 @@ def plain_sgd(p, gradients, rates, *, momentum=0.9, nesterovs_momentum=True):
 
 
 def plain_adam(p, gradients, rates, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
-    """As scikit-learn's AdamOptimizer writes it."""
+    """As scikit-learn's AdamOptimizer computes it."""
     m = v = np.zeros_like(p)
     for t, (g, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
         m = beta_1 * m + (1 - beta_1) * g
@@ -32,7 +32,7 @@ def plain_adam(p, gradients, rates, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
 
 
 def plain_nadam(p, gradients, rates, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
-    """As Dozat (2016) writes it, with a constant momentum."""
+    """As in Dozat (2016), with a constant momentum."""
     m = v = np.zeros_like(p)
     for t, (g, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
         m = beta_1 * m + (1 - beta_1) * g
@@ -53,7 +53,7 @@ def plain_rmsprop(p, gradients, rates, *, beta_2=0.999, epsilon=1e-8):
 PLAIN = {
     "sgd": plain_sgd,
     "adam": plain_adam,
-    "adamw": plain_adam,  # without weights, there is nothing to decay; see below
+    "adamw": plain_adam,  # these tests have no weights to decay; test_decoupled_decay has
     "nadam": plain_nadam,
     "rmsprop": plain_rmsprop,
 }
@@ -76,10 +76,10 @@ SETTINGS = [
 
 
 def problem(size=50, n_steps=6, dtype=np.float64, seed=0):
-    """Parameters, gradients of several sizes, and a rate for each step."""
+    """Parameters, gradients of several orders of magnitude, and a rate for each step."""
     rng = np.random.default_rng(seed)
     p = rng.normal(size=size).astype(dtype)
-    sizes = 10.0 ** rng.integers(-6, 3, size)  # Adam's epsilon matters to the smallest
+    sizes = 10.0 ** rng.integers(-6, 3, size)  # Adam's epsilon affects the smallest
     gradients = (rng.normal(size=(n_steps, size)) * sizes).astype(dtype)
     return p, gradients, 0.01 / np.arange(1, n_steps + 1)
 
@@ -101,14 +101,15 @@ def test_every_optimizer_is_tested():
 
 @DTYPES
 @pytest.mark.parametrize(("name", "settings"), SETTINGS)
-def test_steps_follow_the_textbook(name, settings, dtype):
+def test_steps_follow_the_plain_formulas(name, settings, dtype):
     p, gradients, rates = problem(dtype=dtype)
     found, state = run(OPTIMIZERS[name](**settings), p, gradients, rates)
     exact = [x.astype(np.float64) for x in (p, gradients)]
     expected = PLAIN[name](*exact, rates, **settings)
     assert found.dtype == dtype
     assert {x.dtype for x in state.values() if isinstance(x, np.ndarray)} == {np.dtype(dtype)}
-    # What is compared is the way gone, to some units of rounding of where it leads.
+    # Compares the change of the parameters, with a tolerance of some rounding errors of the
+    # parameters.
     eps = np.finfo(dtype).eps
     assert_allclose(
         found - p, expected - exact[0], rtol=30 * eps, atol=30 * eps * abs(expected).max()
@@ -117,7 +118,7 @@ def test_steps_follow_the_textbook(name, settings, dtype):
 
 
 def switched(first, then, p, gradients, rates, at=3):
-    """Steps under one optimizer's settings, then under another's, which adopts the state."""
+    """Steps with one optimizer, then with another optimizer that adopts its state."""
     p, scratch = p.copy(), scratch_for(p)
     optimizer, state = first, first.start(p)
     for k, (g, rate) in enumerate(zip(gradients, rates, strict=True)):
@@ -133,7 +134,7 @@ def plain_switched_adam(p, gradients, rates, before, after, at=3):
     p, m, v = p.copy(), 0.0, 0.0
     for t, (g, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
         beta_1, beta_2 = before if t <= at else after
-        # Corrected averages: each step weighs the new value by (1 - beta) / (1 - beta**t).
+        # In a bias-corrected average, the new value has weight (1 - beta) / (1 - beta**t).
         m = m + (1 - beta_1) / (1 - beta_1**t) * (g - m)
         v = v + (1 - beta_2) / (1 - beta_2**t) * (g**2 - v)
         p = p - rate * m / (np.sqrt(v) + 1e-8 / np.sqrt(1 - beta_2**t))
@@ -141,7 +142,7 @@ def plain_switched_adam(p, gradients, rates, before, after, at=3):
 
 
 @pytest.mark.parametrize("after", [(0.9, 0.999), (0.5, 0.999), (0.9, 0.7), (0.0, 0.0)])
-def test_corrected_averages_go_on_under_other_betas(after):
+def test_bias_corrected_averages_continue_when_betas_change(after):
     before = 0.9, 0.999
     p, gradients, rates = problem()
     found = switched(Adam(*before), Adam(*after), p, gradients, rates)
@@ -149,20 +150,20 @@ def test_corrected_averages_go_on_under_other_betas(after):
     assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_betas_may_change_before_the_first_step():
+def test_betas_can_change_before_the_first_step():
     state = Adam().adopt(Adam().start(np.zeros(3)), Adam(beta_1=0.5))
     assert not state["m"].any()
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_the_same_settings_adopt_a_state_as_it_is(name):
+def test_equal_settings_adopt_a_state_unchanged(name):
     p, gradients, rates = problem()
     optimizer = OPTIMIZERS[name]()
     straight, _ = run(optimizer, p, gradients, rates)
     assert_array_equal(switched(optimizer, OPTIMIZERS[name](), p, gradients, rates), straight)
 
 
-def test_momentum_goes_on_with_the_velocity():
+def test_the_velocity_is_kept_when_the_momentum_changes():
     # v = -0.1, p = -0.1; then with momentum 0.5: v = 0.5 * -0.1 - 0.1 = -0.15, p = -0.25
     p = np.zeros(1)
     plain = {"nesterovs_momentum": False}
@@ -181,14 +182,14 @@ def test_sgd_by_hand():
 
 
 @pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
-def test_adams_first_step_has_the_size_of_the_rate(size):
+def test_the_first_step_of_adam_has_the_size_of_the_learning_rate(size):
     p, state = run(Adam(), np.zeros(2), size * np.array([[1.0, -1.0]]), [0.01])
     assert_allclose(p, [-0.01, 0.01], rtol=1e-3)
     assert state["t"] == 1
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_gradient_of_zero_moves_nothing(name):
+def test_a_gradient_of_zero_changes_no_parameters(name):
     p, _, rates = problem()
     found, _ = run(OPTIMIZERS[name](), p, np.zeros((6, 50)), rates)
     assert_array_equal(found, p)
@@ -197,7 +198,7 @@ def test_a_gradient_of_zero_moves_nothing(name):
 @DTYPES
 @pytest.mark.parametrize("size", [31, 32, 33, 64, 100])
 @pytest.mark.parametrize(("name", "settings"), SETTINGS)
-def test_blocks_change_nothing(name, settings, size, dtype, monkeypatch):
+def test_steps_in_blocks_equal_steps_on_the_whole_vector(name, settings, size, dtype, monkeypatch):
     p, gradients, rates = problem(size, dtype=dtype)
     whole, _ = run(OPTIMIZERS[name](**settings), p, gradients, rates)
     monkeypatch.setattr(blocks, "BLOCK", 32)
@@ -206,17 +207,17 @@ def test_blocks_change_nothing(name, settings, size, dtype, monkeypatch):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_vector_longer_than_a_block(name):
+def test_steps_on_a_vector_longer_than_a_block(name):
     size = 2 * blocks.BLOCK + 17
     p, gradients, rates = problem(size, n_steps=3)
     found, _ = run(OPTIMIZERS[name](), p, gradients, rates)
     assert_allclose(found, PLAIN[name](p, gradients, rates), rtol=1e-12, atol=1e-12)
-    # Nothing of its length is allocated in a step.
+    # The buffer of a step has the length of a block, not of the vector.
     assert scratch_for(p).size == blocks.BLOCK
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_state_goes_on_after_pickling(name):
+def test_training_continues_after_pickling(name):
     p, gradients, rates = problem()
     optimizer = OPTIMIZERS[name]()
     expected, _ = run(optimizer, p, gradients, rates)
@@ -230,7 +231,8 @@ def test_a_state_goes_on_after_pickling(name):
 @DTYPES
 @pytest.mark.parametrize("size", [blocks.BLOCK, 16])
 def test_decoupled_decay(size, dtype, monkeypatch):
-    # The first 30 are weights: each step shrinks them by the rate's share, before Adam's way.
+    # The first 30 parameters are weights. Each step first shrinks them by rate * weight_decay,
+    # then adds Adam's step.
     monkeypatch.setattr(blocks, "BLOCK", size)
     p, gradients, rates = problem(dtype=dtype)
     decayed, scratch = p.copy(), scratch_for(p)
@@ -250,8 +252,8 @@ def test_decoupled_decay(size, dtype, monkeypatch):
 
 @DTYPES
 @pytest.mark.parametrize("rate", [1.0, 1.5, 2.5, np.array([[1.5], [2.5]])], ids=str)
-def test_decay_by_more_than_all_leaves_nothing(rate, dtype):
-    # A weight without gradient: it must neither turn its sign nor grow.
+def test_a_decay_above_1_sets_weights_to_zero(rate, dtype):
+    # A weight without a gradient must neither change its sign nor grow.
     p = np.ones((2, 3), dtype) if isinstance(rate, np.ndarray) else np.ones(3, dtype)
     optimizer, penalty = AdamW(weight_decay=1.0), Penalty(None, 2)
     optimizer.update(p, np.zeros_like(p), optimizer.start(p), rate, scratch_for(p), penalty)

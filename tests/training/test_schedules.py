@@ -18,10 +18,10 @@ from sknormnet.training.schedules import (
 )
 
 
-def test_the_table():
-    assert {*SCHEDULES.values(), Custom} == {
-        kind for kind in Schedule.__subclasses__() if kind.__module__ == Schedule.__module__
-    }
+def test_the_table_contains_all_schedules():
+    classes = Schedule.__subclasses__()
+    ours = {x for x in classes if x.__module__ == Schedule.__module__}
+    assert {*SCHEDULES.values(), Custom} == ours
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_the_table():
         (Adaptive(), 0, 3, 1 / 125),
     ],
 )
-def test_factor(schedule, samples, stalls, factor):
+def test_factor_of_schedules_without_a_fixed_length(schedule, samples, stalls, factor):
     assert_allclose(schedule.factor(0.7, samples, stalls), factor, rtol=1e-15)
 
 
@@ -54,21 +54,21 @@ def test_factor(schedule, samples, stalls, factor):
     ],
     ids=["cosine", "onecycle", "warmup", "custom"],
 )
-def test_a_plan_follows_progress_alone(schedule, factors):
+def test_planned_schedules_depend_on_progress_only(schedule, factors):
     assert schedule.planned
     for progress, factor in factors.items():
         assert_allclose(schedule.factor(progress, 10_000, 3), factor, atol=1e-15)
 
 
-def test_the_rate_of_a_stream_falls_to_a_tenth():
+def test_the_learning_rate_of_a_stream_falls_to_a_tenth():
     assert [stream_factor(steps) for steps in (0, 30, 150)] == [1, 1 / 2, 1 / 4]
     factors = [stream_factor(10.0**k) for k in range(9)]
     assert all(later <= earlier for earlier, later in pairwise(factors))
     assert stream_factor(980) > stream_factor(990) == stream_factor(10**9) == 0.1
 
 
-def test_what_is_planned():
-    assert [name for name, kind in SCHEDULES.items() if kind.planned] == [
+def test_which_schedules_are_planned():
+    assert [name for name, schedule in SCHEDULES.items() if schedule.planned] == [
         "cosine",
         "onecycle",
         "warmup",
@@ -76,7 +76,7 @@ def test_what_is_planned():
 
 
 @pytest.mark.parametrize("name", ["constant", "invscaling", "adaptive"])
-def test_starts_at_the_initial_rate_and_never_grows(name):
+def test_rates_start_at_the_initial_rate_and_never_grow(name):
     schedule = SCHEDULES[name]()
     factors = [schedule.factor(k / 20, 100 * k, k) for k in range(20)]
     assert factors[0] == 1
@@ -95,11 +95,11 @@ def test_starts_at_the_initial_rate_and_never_grows(name):
         (Adaptive(), 1e-9, False),
     ],
 )
-def test_goes_on(schedule, rate, goes_on):
+def test_only_adaptive_continues_after_a_stall(schedule, rate, goes_on):
     assert schedule.goes_on(rate) is goes_on
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_pickles(name):
+def test_schedules_can_be_pickled(name):
     schedule = SCHEDULES[name]()
     assert pickle.loads(pickle.dumps(schedule)) == schedule

@@ -1,4 +1,4 @@
-"""A stack of runs trains each as it would train on its own."""
+"""A stack of runs trains each network as if it were trained alone."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -73,7 +73,7 @@ def targets(loss, rng, n_rows):
 
 
 def prepared(case, k):
-    """Run and samples of one member."""
+    """The run and samples of one member."""
     rng = np.random.default_rng(0 if case.same_data else k)
     X = case.kind(rng.normal(size=(N_ROWS, N_FEATURES)) * (rng.random((N_ROWS, 1)) < 0.9))
     weight = rng.uniform(0.5, 2, N_ROWS) if case.weighted else None
@@ -135,7 +135,7 @@ def together(case, members, n_epochs):
 
 
 def assert_same(run, expected, dtype):
-    # To the last bit where the machine's matrix product of a stack is that of its members.
+    # Results are bit for bit equal only if BLAS multiplies a stack like its single matrices.
     tolerance = 1e-12 if dtype == np.float64 else 1e-5
     for name in ("parameters", "statistics"):
         assert_allclose(
@@ -149,7 +149,7 @@ def assert_same(run, expected, dtype):
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
-def test_members_are_what_they_would_be_alone(case):
+def test_members_train_as_if_alone(case):
     losses, runs = together(case, range(3), 3)
     for k, run in enumerate(runs):
         values, expected = alone(case, k, 3)
@@ -157,7 +157,7 @@ def test_members_are_what_they_would_be_alone(case):
         assert_same(run, expected, case.dtype)
 
 
-def test_a_member_that_leaves_is_left_alone():
+def test_a_member_that_leaves_the_stack_is_not_modified():
     case = Case()
     _, runs = together(case, range(3), 2)
     before = runs[0].network.parameters.copy()
@@ -167,7 +167,7 @@ def test_a_member_that_leaves_is_left_alone():
     assert_array_equal(runs[1].network.parameters, rest.network.parameters[0])
 
 
-def test_a_member_predicts_what_the_stack_has_learned():
+def test_members_predict_with_the_stacks_parameters():
     case = replace(Case(), batchnorm="before")
     _, runs = together(case, range(2), 1)
     X = np.random.default_rng(1).normal(size=(7, N_FEATURES))

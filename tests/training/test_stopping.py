@@ -7,7 +7,7 @@ from sknormnet.training.stopping import Patience
 
 
 def after(*scores, tol=0.0):
-    """How long was waited after each score, and the best in the end."""
+    """`waited` after each score, and the final best score."""
     patience, waited = Patience(), []
     for score in scores:
         patience = patience.after(score, tol=tol)
@@ -15,7 +15,7 @@ def after(*scores, tol=0.0):
     return waited, patience.best
 
 
-def test_nothing_seen():
+def test_patience_before_the_first_score():
     assert Patience() == Patience(best=-math.inf, waited=0)
 
 
@@ -25,23 +25,23 @@ def test_nothing_seen():
         ([1, 2, 3], 0, [0, 0, 0], 3),
         ([3, 2, 1], 0, [0, 1, 2], 3),
         ([1, 0, 2, 1, 1], 0, [0, 1, 0, 1, 2], 2),
-        # As good as the best, and better by as much as tol, are good enough.
+        # With tol 0, an equal score is an improvement; otherwise an increase of exactly tol.
         ([1, 1, 1], 0, [0, 0, 0], 1),
         ([1, 1.5, 2], 0.5, [0, 0, 0], 2),
-        # Better by less than tol: the best moves, and yet the waiting goes on.
+        # Better by less than tol: the best score is updated, but `waited` still increases.
         ([1, 1.25, 1.5], 0.5, [0, 1, 2], 1.5),
-        # so that what counts is the step from the best score, not from where waiting began
+        # The improvement is measured from the updated best score.
         ([1, 1.25, 1.75], 0.5, [0, 1, 0], 1.75),
         ([-5, -4, -4.5], 0, [0, 0, 1], -4),
         ([-math.inf, -math.inf, 0], 1e-4, [0, 0, 0], 0),
         ([math.inf, 0], 0, [0, 1], math.inf),
     ],
 )
-def test_waiting(scores, tol, waited, best):
+def test_waited_and_best_after_scores(scores, tol, waited, best):
     assert after(*scores, tol=tol) == (waited, best)
 
 
-def test_the_first_score_is_never_waited_for():
+def test_the_first_score_is_an_improvement():
     for score in (-1e300, 0, 1e300):
         assert after(score, tol=1.0) == ([0], score)
 
@@ -57,13 +57,13 @@ def test_nan_is_no_improvement():
     assert waited == [0, 1, 2, 3]
 
 
-def test_renewed():
+def test_renewed_resets_waited():
     patience = Patience(best=3.0, waited=7)
     assert patience.renewed() == Patience(best=3.0, waited=0)
     assert patience == Patience(best=3.0, waited=7)
 
 
-def test_pure():
+def test_patience_is_immutable():
     patience = Patience(best=1.0, waited=2)
     assert patience.after(0.0, tol=0) == Patience(1.0, 3)
     assert patience == Patience(1.0, 2)

@@ -1,4 +1,4 @@
-"""The limit on BLAS threads: lowered by the first call, restored by the last, whatever happens."""
+"""The limit on BLAS threads: the first call lowers it, the last call always restores it."""
 
 import os
 import threading
@@ -13,7 +13,7 @@ from sknormnet.training.threads import Limit, blas_threads, in_one_thread
 
 
 class Library:
-    """What threadpoolctl has for a BLAS library."""
+    """A stand-in for threadpoolctl's controller of a BLAS library."""
 
     def __init__(self, n_threads=4):
         self.num_threads = n_threads
@@ -22,14 +22,14 @@ class Library:
         self.num_threads = n_threads
 
 
-class OwnInEachThread(threading.local, Library):
-    """A library in which each thread has a limit of its own."""
+class LimitPerThread(threading.local, Library):
+    """A library with a separate limit for each thread."""
 
     threading_layer = "openmp"
 
 
 class Interrupted(Library):
-    """A library that a Ctrl+C hits when its limit has been looked at or set so often."""
+    """A library that raises KeyboardInterrupt when its limit is read or set the n-th time."""
 
     def __init__(self, calls):
         self.calls, self.n_threads = calls, 4
@@ -51,7 +51,7 @@ class Interrupted(Library):
 
 @pytest.fixture
 def libraries(monkeypatch):
-    """Two libraries that stand in for those that are loaded."""
+    """Two libraries in place of those that are loaded."""
     shared = [Library(4), Library(1)]
     use(monkeypatch, shared)
     return shared
@@ -69,7 +69,7 @@ def fail():
     raise ValueError("on purpose")
 
 
-def test_a_call_has_one_thread_and_the_next_as_many_as_before(libraries):
+def test_a_call_has_one_thread_and_restores_the_limits(libraries):
     assert in_one_thread(numbers, libraries) == [1, 1]
     assert numbers(libraries) == [4, 1]
     with pytest.raises(ValueError, match="on purpose"):
@@ -77,7 +77,7 @@ def test_a_call_has_one_thread_and_the_next_as_many_as_before(libraries):
     assert numbers(libraries) == [4, 1]
 
 
-def test_calls_within_calls(libraries):
+def test_nested_calls(libraries):
     def outer():
         return [in_one_thread(numbers, libraries), numbers(libraries), blas_threads()]
 
@@ -117,12 +117,12 @@ def test_limits_are_restored_after_calls_in_threads(libraries):
     assert numbers(libraries) == [4, 1]
 
 
-def test_a_limit_that_other_code_sets_meanwhile_stays(libraries):
+def test_a_limit_that_other_code_sets_during_a_call_stays(libraries):
     in_one_thread(libraries[0].set_num_threads, 3)
     assert numbers(libraries) == [3, 1]
 
 
-def test_a_call_that_begins_after_other_code_set_a_limit_lowers_it(libraries):
+def test_a_nested_call_lowers_a_limit_that_other_code_has_set(libraries):
     def outer():
         libraries[0].set_num_threads(3)
         return in_one_thread(numbers, libraries)
@@ -132,11 +132,11 @@ def test_a_call_that_begins_after_other_code_set_a_limit_lowers_it(libraries):
 
 
 @pytest.mark.parametrize("calls", range(1, 6))
-def test_an_interrupt_on_the_way_in_or_out_loses_no_limit(calls, monkeypatch):
+def test_limits_are_restored_after_an_interrupt_while_entering_or_leaving(calls, monkeypatch):
     hit = Interrupted(calls)
     shared = [Library(4), hit, Library(2)]
     use(monkeypatch, shared)
-    if calls <= 4:  # a call looks and sets, then looks and sets again
+    if calls <= 4:  # a call reads and sets the limit when it enters and when it leaves
         with pytest.raises(KeyboardInterrupt):
             in_one_thread(int)
     else:
@@ -147,8 +147,8 @@ def test_an_interrupt_on_the_way_in_or_out_loses_no_limit(calls, monkeypatch):
     assert numbers(shared) == [4, 4, 2]
 
 
-def test_each_thread_restores_its_own_limit_where_it_has_one(monkeypatch):
-    library = OwnInEachThread()
+def test_each_thread_restores_its_own_limit(monkeypatch):
+    library = LimitPerThread()
     use(monkeypatch, [], [library])
     first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
 
@@ -177,10 +177,10 @@ def test_each_thread_restores_its_own_limit_where_it_has_one(monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_process_forked_during_a_call_has_the_limits_from_before_it(libraries):
+def test_a_process_forked_during_a_call_has_the_limits_from_before_the_call(libraries):
     def fork():
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+            warnings.simplefilter("ignore", DeprecationWarning)  # about forks with threads
             child = os.fork()
         if child == 0:
             os._exit(0 if numbers(libraries) == [4, 1] else 1)

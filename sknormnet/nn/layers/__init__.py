@@ -1,4 +1,4 @@
-"""The layers, a file each: what a layer computes and its derivative."""
+"""The layers, one file each, with their forward and backward passes."""
 
 from sknormnet.nn.layers.activation import ActivationLayer
 from sknormnet.nn.layers.batchnorm import BatchNorm

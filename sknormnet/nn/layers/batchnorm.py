@@ -52,7 +52,7 @@ class BatchNorm(Layer):
         arrays.var.fill(1)  # predictions before the first batch must be finite
 
     def affine(self, arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
-        """Scale and shift that the layer amounts to with the statistics as they are."""
+        """Return the scale and shift that the layer applies in prediction."""
         scale = arrays.gamma / np.sqrt(arrays.var + self.epsilon)
         return scale, arrays.beta - arrays.mean * scale
 
@@ -67,8 +67,8 @@ class BatchNorm(Layer):
         folded.add_affine(*self.affine(arrays))
 
     def build_forward(self, n_rows: int, arrays: Arrays, *, input_gradient: bool = True) -> Forward:
-        # One function of 37 lines: the calls of a step are its cost in a small network, and
-        # the backward pass reads best beside the forward pass that it differentiates.
+        # One long function: in a small network, the function calls are most of a step's cost,
+        # and the backward pass is easiest to read next to its forward pass.
         gamma, beta, mean, var = arrays.gamma, arrays.beta, arrays.mean, arrays.var
         d_gamma, d_beta = arrays.d_gamma, arrays.d_beta
         shape = *arrays.stack_shape, n_rows, self.n_units

@@ -44,9 +44,9 @@ class Dense(Layer):
         finite = W.dtype.kind in "fiu" and bool(np.isfinite(W).all())
         if W.shape != arrays.W.shape or not finite:
             raise ValueError(
-                f"init must return a finite array of shape {arrays.W.shape} and of real numbers."
-                f" Got one of shape {W.shape} and dtype {W.dtype}"
-                f"{'' if finite else ', which is not all finite numbers,'} instead."
+                f"init must return an array of finite real numbers of shape {arrays.W.shape}."
+                f" Got an array of shape {W.shape} and dtype {W.dtype}"
+                f"{'' if finite else ', whose values are not all finite numbers,'} instead."
             )
         arrays.W[...] = W
 
@@ -60,7 +60,7 @@ class Dense(Layer):
         )
 
     def stacking_key(self) -> "Dense":
-        # How the weights began makes no difference to training.
+        # Networks may differ in their initializers, which do not affect training.
         return replace(self, init=INITIALIZERS["zeros"])
 
     def build_forward(self, n_rows: int, arrays: Arrays, *, input_gradient: bool = True) -> Forward:

@@ -16,8 +16,8 @@ class Dropout(Layer):
     """Inverted dropout: ``y = x * kept / p``, where kept is 1 if U < p else 0.
 
     p is `keep_prob` rounded to a multiple of 1/65536, and at least 1/65536. U is uniform over
-    the multiples of 1/65536 in [0, 1), drawn anew for each element of each batch. So the mean
-    of y is exactly x. x may be sparse: an element that is 0 stays 0 either way.
+    the multiples of 1/65536 in [0, 1), and is drawn independently for each element of each
+    batch. The expected value of y is therefore exactly x. x may be sparse: zeros stay zeros.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Dropout(Layer):
         return masked_forward(kept, scale, draw=self.draw, apply_to_sparse=self.apply_dropout)
 
     def apply_dropout(self, x: Any, rng: np.random.Generator) -> Any:
-        """Return `y` as in training, in a new array, for any number of rows."""
+        """Return y as in training, in a new array, for any number of rows."""
         is_sparse = not isinstance(x, np.ndarray)
         kept = np.empty(x.data.shape if is_sparse else x.shape, bool)
         self.draw(rng, kept)
@@ -74,30 +74,30 @@ class Dropout(Layer):
 
     def draw(self, rng: np.random.Generator, kept: np.ndarray) -> None:
         """Fill `kept` at random, from 16 random bits for each element."""
-        # The raw words of the bit generator take a third of the time of rng.random.
+        # Drawing raw words from the bit generator takes a third of the time of rng.random.
         words = rng.bit_generator.random_raw(-(-kept.size // 4))
         draws = words.view(np.uint16)[: kept.size].reshape(kept.shape)
         np.less(draws, self._n_kept, out=kept)
 
     @property
     def scale(self) -> float:
-        """Factor of a unit that is kept: 1 / p."""
+        """Factor of the units that are kept: 1 / p."""
         return 65536 / self._n_kept
 
     @property
     def _n_kept(self) -> int:
-        """How many of the 65,536 draws keep a unit."""
+        """Number of the 65,536 possible draws that keep a unit."""
         return max(1, round(self.keep_prob * 65536))
 
 
 @dataclass(frozen=True)
 class StackedDropout(Layer):
-    """The dropout layers that the networks of a stack have at one place.
+    """The dropout layers of the networks of a stack, at one place.
 
     Parameters
     ----------
     members : tuple of Dropout or None
-        None for a network that has none there.
+        One per network; None for a network without dropout at this place.
     """
 
     members: tuple[Dropout | None, ...]
@@ -125,7 +125,7 @@ class StackedDropout(Layer):
 def masked_forward(
     kept: np.ndarray, scale: Any, *, draw: Callable, apply_to_sparse: Callable
 ) -> Forward:
-    """The forward pass ``y = x * kept * scale``, with `kept` drawn anew in each.
+    """Return the forward pass ``y = x * kept * scale``, which draws `kept` in each call.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def masked_forward(
     draw : callable ``(rng, kept)``
         Fills `kept`.
     apply_to_sparse : callable ``(x, rng) -> y``
-        Does the same for a sparse x.
+        Replaces ``y = x * kept * scale`` for a sparse x.
     """
     mask, y = (aligned_empty(kept.shape, scale.dtype) for _ in range(2))
 

@@ -1,4 +1,4 @@
-"""The contract of a layer: all that a network asks of its layers.
+"""The interface of a layer: everything that a network uses of its layers.
 
 A layer is a frozen record of settings and holds no arrays. The network passes it views of
 its flat vectors, as attributes of `arrays`:
@@ -10,7 +10,7 @@ its flat vectors, as attributes of `arrays`:
     stack_shape             () for one network, (n_networks,) for a stack of networks
 
 Rows are axis -2 and units are axis -1. For a stack of networks, all arrays have one more axis
-in front, and the same code serves both. The x of a stack is a list where it is sparse.
+in front, and the same code serves both. A sparse x of a stack is a list of matrices.
 """
 
 from abc import ABC, abstractmethod
@@ -33,19 +33,19 @@ Forward = Callable[[Any, Any, Any], tuple[Any, Backward | None]]  # x, row_weigh
 class Layer(ABC):
     """One step of a network.
 
-    To write a layer, derive a frozen dataclass from this class, and give it parameters,
-    `initialize`, `forward_inference` and `build_forward`. All else has a default.
+    To write a layer, derive a frozen dataclass from this class, and define `parameters`,
+    `initialize`, `forward_inference` and `build_forward`. Everything else has a default.
 
     Attributes
     ----------
     weight_names : tuple of str
-        Names of the parameters that an L2 penalty and weight decay shrink. A layer with any
+        Names of the parameters that an L2 penalty and weight decay shrink. A layer with weights
         begins a new hidden layer (or the output) of the network.
     stage : str or None
-        What `sknormnet.inspection` calls the outputs of the layer. None leaves them out.
+        Name of the layer's outputs in `sknormnet.inspection`. None leaves them out.
     differs_in_stack : bool
-        Whether the networks of a stack may differ in this layer, or go without it.
-        Then `stacked` joins them.
+        Whether the networks of a stack may have different layers of this class, or none, at
+        the same place. `stacked` then joins these layers.
     """
 
     weight_names: ClassVar[tuple[str, ...]] = ()
@@ -80,7 +80,7 @@ class Layer(ABC):
         n_rows : int
         arrays : Arrays
         input_gradient : bool, default=True
-            Whether backward must return d_x; the first layer with parameters need not.
+            Whether backward must return d_x. The first layer with parameters need not.
 
         Returns
         -------
@@ -104,15 +104,18 @@ class Layer(ABC):
         raise NotImplementedError(f"{type(self).__name__} has statistics but cannot compute them.")
 
     def fold(self, folded: FoldedNetwork, arrays: Arrays) -> None:
-        """Append to a network that only predicts; by default, a call of `forward_inference`."""
+        """Append this layer to a folded network; by default, as a call of `forward_inference`."""
         folded.add(partial(self.forward_inference, arrays=arrays))
 
     def without_noise(self) -> Self | None:
-        """Return the layer that trains without noise; None if nothing is left of it."""
+        """Return the layer without its training noise; None if no layer is needed then."""
         return self
 
     def stacking_key(self) -> Any:
-        """Return what networks of one stack must have in common at this place."""
+        """Return the settings that all networks of a stack must share at this place.
+
+        None if they may differ, and if networks may lack the layer.
+        """
         return self
 
     @classmethod

@@ -15,18 +15,19 @@ from sknormnet.nn.products import as_dense
 
 @dataclass(frozen=True)
 class PiecewiseLinear(Layer):
-    """Inputs, joined by a piecewise linear encoding of some of them.
+    """The inputs, and in addition a piecewise linear encoding of some of them.
 
-    An input z becomes, for each bin between neighbouring knots a and b, the ramp
-    ``2 * clip((z - a) / (b - a), 0, 1) - 1`` as well; a bin without width is a step. A sparse
-    `x` is made dense.
+    Each bin between adjacent knots a and b of an encoded input z adds one output, the ramp
+    ``2 * clip((z - a) / (b - a), 0, 1) - 1``. A bin of width 0 gives a step. A sparse `x` is
+    made dense.
 
     Parameters
     ----------
     n_inputs : int
     encoded : tuple of int
-        Numbers of the inputs that are encoded.
+        Indices of the encoded inputs.
     n_bins : int
+        Number of bins of each encoded input.
 
     References
     ----------
@@ -53,7 +54,7 @@ class PiecewiseLinear(Layer):
         return self._encode(x, y, *self._bins(arrays.knots))
 
     def fold(self, folded: FoldedNetwork, arrays: Arrays) -> None:
-        # The ramps go from -1 to 1, beside the inputs themselves.
+        # The outputs are the inputs themselves and ramps from -1 to 1.
         folded.add(partial(self.forward_inference, arrays=arrays), lambda x: max(x, 1.0))
 
     def build_forward(self, n_rows: int, arrays: Arrays, *, input_gradient: bool = True) -> Forward:
@@ -67,12 +68,12 @@ class PiecewiseLinear(Layer):
 
     @staticmethod
     def _bins(knots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where each bin begins, and the slope of its ramp."""
+        """Return the lower knot of each bin and the slope of its ramp."""
         widths = np.maximum(np.diff(knots, axis=-2), knots.dtype.type(1e-12))
         return knots[..., None, :-1, :], (2 / widths)[..., None, :, :]
 
     def _encode(self, x, y, lower, slope) -> np.ndarray:
-        """Fill `y`."""
+        """Fill `y` with the inputs and the ramps."""
         y[..., : self.n_inputs] = x
         ramps = y[..., self.n_inputs :].reshape(*y.shape[:-1], self.n_bins, len(self.encoded))
         np.subtract(x[..., None, self.encoded], lower, out=ramps)
