@@ -539,7 +539,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             if self.class_weight == "balanced":
                 raise ValueError(
                     "class_weight='balanced' is not supported by partial_fit, which does not see"
-                    " all of y. Pass the weights as a dict, from"
+                    " all of y. Pass the weights as a dict, for example computed with"
                     " sklearn.utils.class_weight.compute_class_weight."
                 )
             check_partial_fit_first_call(self, classes)
@@ -616,7 +616,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         return _decide(self._pooled(raws), self._loss)
 
     def _pooled(self, raws: list[np.ndarray]) -> np.ndarray:
-        """The raw predictions that stand for the mean of the members' probabilities."""
+        """Raw predictions whose inverse link is the mean of the members' probabilities."""
         return raws[0] if len(raws) == 1 else self._loss.pooled(raws)
 
     def _proba(self, raw: np.ndarray) -> np.ndarray:
@@ -688,10 +688,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         return self._predict_by_chunks(X, log_proba)[0]
 
     def _log_proba(self, raw: np.ndarray) -> np.ndarray:
-        """Raw predictions -> log probabilities in float64, finite in the dtype of `raw`."""
+        """Return log probabilities in float64 that are finite in the dtype of `raw`."""
         wide = raw.astype(np.float64)
         if self.out_activation_ == "logistic" and not self._is_multilabel:
-            wide = np.hstack([-wide, wide])  # the odds of either class
+            wide = np.hstack([-wide, wide])  # log odds of both classes
         with np.errstate(over="ignore"):
             log_p = self._loss.log_inverse_link(wide)
         return np.maximum(log_p, np.finfo(raw.dtype).min)
@@ -740,7 +740,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
                     "The keys of class_weight must be among the classes,"
                     f" {self.classes_.tolist()}. Got {sorted(unknown, key=str)} instead."
                 )
-        # A row of weight 0 may have a class of its own: it gets a number that is not used.
+        # A zero-weight row may have a class that is not in classes_: its code is not used.
         last = len(self.classes_) - 1
         codes = np.searchsorted(self.classes_, y)
         codes = np.minimum(codes, last, out=codes).astype(np.min_scalar_type(last))
@@ -749,7 +749,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         return self._loss_with("softmax"), codes, len(self.classes_)
 
     def _loss_with(self, out_activation: str) -> ClassificationLoss:
-        """The loss, which must have the inverse link that the targets need."""
+        """Return the loss; raise an error if its inverse link does not fit the targets."""
         table, smoothing = CLASSIFICATION_LOSSES[out_activation], float(self.label_smoothing)
         loss = self._choose_loss(table, ClassificationLoss, label_smoothing=smoothing)
         if loss.out_activation != out_activation:
@@ -762,7 +762,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         return loss
 
     def _set_classes(self, y, multilabel: bool, incremental: bool) -> None:
-        """Define `classes_` by y, or check y against them."""
+        """Set `classes_` from y, or check y against `classes_`."""
         classes = unique_labels(y)
         if not hasattr(self, "classes_") or not (incremental or self.warm_start):
             self.classes_ = classes
@@ -797,5 +797,5 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
 
 def _decide(raw: np.ndarray, loss) -> np.ndarray:
-    """Raw predictions -> the likeliest targets, encoded as the loss takes them."""
+    """Return the most probable targets, encoded as the loss takes them."""
     return raw > 0 if loss.out_activation == "logistic" else raw.argmax(axis=1)

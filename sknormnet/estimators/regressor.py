@@ -580,7 +580,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
             mean = np.mean(members, axis=0)
         if np.isfinite(mean).all():
             return mean
-        # The sum may overflow where the mean does not.
+        # The sum overflowed, but the mean may be finite.
         largest = np.finfo(mean.dtype).max
         with np.errstate(over="ignore"):
             mean = np.sum([y / len(raws) for y in members], axis=0)
@@ -645,7 +645,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         return np.stack([*map(self._from_raw, self._sample_raw(X, n_samples, random_state))])
 
     def _from_raw(self, raw: np.ndarray) -> np.ndarray:
-        """Raw predictions -> predictions, on the target's scale."""
+        """Return predictions in the unit of the target."""
         mean, scale = self._target_scaling
         dtype = raw.dtype if _can_hold(raw.dtype, mean, scale) else np.dtype(np.float64)
         with np.errstate(over="ignore"):
@@ -672,10 +672,10 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         mean, scale = self._target_scaling
         if len(mean) != y.shape[1]:
             raise ValueError(
-                f"The number of outputs of y must be {len(mean)}, as it was. Got {y.shape[1]}"
+                f"y must have {len(mean)} output(s), as in the first call. Got {y.shape[1]}"
                 " instead."
             )
-        with np.errstate(over="ignore", invalid="ignore"):  # of y that are refused later
+        with np.errstate(over="ignore", invalid="ignore"):  # such y are rejected later
             return loss, (y - mean) / scale, loss.n_outputs(y)
 
     def _fits_float32(self, data: Rows) -> bool:
@@ -686,7 +686,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         return _can_hold(np.dtype(np.float32), *_moments(y, weight))
 
     def _orders(self) -> float | tuple[float, ...]:
-        """The order of the quantile to predict, or a tuple of the orders of several."""
+        """The level of the quantile to predict, or a tuple of several levels."""
         if isinstance(self.quantile, Real):
             return float(self.quantile)
         orders = np.atleast_1d(np.asarray(self.quantile, object)).tolist()
@@ -700,7 +700,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         return tuple(map(float, orders))
 
     def _measure(self, y, weight, loss) -> tuple[np.ndarray, np.ndarray]:
-        """Weighted mean and standard deviation of each output, or what leaves it as it is."""
+        """Weighted mean and standard deviation of each output; 0 and 1 if it is not scaled."""
         mean, scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
         if self.standardize_target and loss.allows_shift_and_scale:
             mean, std = _moments(y, weight)
@@ -717,23 +717,23 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
 
 
 def _moments(y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean and standard deviation of each output; 0 for a constant one."""
+    """Weighted mean and standard deviation of each output; a constant one has deviation 0."""
     y, weight = y.astype(np.float64, copy=False), uneven(weight)
-    with np.errstate(over="ignore", invalid="ignore"):  # of y that are refused later
+    with np.errstate(over="ignore", invalid="ignore"):  # such y are rejected later
         mean = np.average(y, axis=0, weights=weight)
         largest = np.abs(y - mean).max(axis=0)
-        # A constant target has no spread beyond rounding.
+        # Rounding errors of a constant target do not count as spread.
         spreads = largest > 10 * np.finfo(np.float64).eps * np.abs(mean)
         divisor = np.where(spreads, largest, 1.0)
-        squares = ((y - mean) / divisor) ** 2  # at most 1, so that they cannot overflow
+        squares = ((y - mean) / divisor) ** 2  # at most 1, so the sum cannot overflow
         std = divisor * np.sqrt(np.average(squares, axis=0, weights=weight))
     return mean, np.where(spreads, std, 0.0)
 
 
 def _can_hold(dtype: np.dtype, mean: np.ndarray, std: np.ndarray) -> bool:
-    """Whether numbers of this mean and standard deviation can be told apart in this precision.
+    """Whether values with this mean and standard deviation remain distinct in this precision.
 
-    At a mean of `FAR` standard deviations, float32 rounds to a thousandth of one.
+    At a mean of `FAR` standard deviations, float32 rounds to a thousandth of a standard deviation.
     """
     limits, std = np.finfo(dtype), np.where(std > 0, std, np.abs(mean))
     with np.errstate(over="ignore"):
@@ -743,7 +743,7 @@ def _can_hold(dtype: np.dtype, mean: np.ndarray, std: np.ndarray) -> bool:
 
 
 def _score(y, prediction: np.ndarray, loss: Loss, sample_weight) -> float:
-    """R squared, or the mean over the orders of D squared."""
+    """R squared, or D squared averaged over the quantiles."""
     if not isinstance(loss, Quantiles):
         return r2_score(y, prediction, sample_weight=sample_weight)
     pairs = zip(loss.quantile, prediction.T, strict=True)

@@ -478,7 +478,7 @@ def test_training_may_go_on_with_other_parameters(method, params):
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_training_goes_on_with_as_many_outputs_only(method):
     model = NormNetRegressor(max_iter=2, warm_start=True).fit(X, Y)
-    with pytest.raises(ValueError, match="number of outputs"):
+    with pytest.raises(ValueError, match=r"must have 1 output\(s\), as in the first call"):
         getattr(model, method)(X, LABELS)
 
 
