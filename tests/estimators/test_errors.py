@@ -427,7 +427,7 @@ def test_targets_outside_the_range_of_the_loss(loss):
 
 @pytest.mark.parametrize("y", [np.array(["a"] * 50), np.array(["b"] * 50, object)])
 def test_regression_targets_that_are_no_numbers(y):
-    with pytest.raises(ValueError, match=r"could not convert|y must hold numbers"):
+    with pytest.raises(ValueError, match=r"could not convert|y must contain numbers"):
         NormNetRegressor().fit(X, y)
 
 
