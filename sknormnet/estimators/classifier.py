@@ -73,8 +73,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         rows.
 
     batchnorm_momentum : float, default=0.9
-        Weight of the OLD value in batch norm's running averages, in [0, 1). Predictions use these
-        averages during `fit` and after `partial_fit`.
+        Weight of the old (not the new) value in batch norm's running averages, in [0, 1).
+        Predictions use these averages during `fit` and after `partial_fit`.
 
     batchnorm_epsilon : float, default=1e-5
         Added to batch norm's variance for numerical stability.
@@ -238,9 +238,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         Score of held-out rows; higher is better. None means accuracy in classification and R
         squared in regression. 'loss' means the negative loss. Otherwise the name of a scorer, see
         :func:`sklearn.metrics.get_scorer_names`, or a callable ``(estimator, X, y) -> float``. It
-        is called after each epoch with an estimator that predicts with the current network, and
-        with the held-out rows and their targets as they were given. If there are sample weights,
-        they are passed as `sample_weight`.
+        is called after each epoch with an estimator that predicts with the current network, with
+        the held-out rows as an array or CSR matrix, and with their targets before encoding. If
+        there are sample weights, they are passed as `sample_weight`.
 
     validation_fraction : float, default=0.1
         Fraction of the rows to hold out, in [0, 1). Only used with early stopping and without

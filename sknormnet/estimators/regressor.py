@@ -73,8 +73,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         rows.
 
     batchnorm_momentum : float, default=0.9
-        Weight of the OLD value in batch norm's running averages, in [0, 1). Predictions use these
-        averages during `fit` and after `partial_fit`.
+        Weight of the old (not the new) value in batch norm's running averages, in [0, 1).
+        Predictions use these averages during `fit` and after `partial_fit`.
 
     batchnorm_epsilon : float, default=1e-5
         Added to batch norm's variance for numerical stability.
@@ -234,9 +234,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Score of held-out rows; higher is better. None means accuracy in classification and R
         squared in regression. 'loss' means the negative loss. Otherwise the name of a scorer, see
         :func:`sklearn.metrics.get_scorer_names`, or a callable ``(estimator, X, y) -> float``. It
-        is called after each epoch with an estimator that predicts with the current network, and
-        with the held-out rows and their targets as they were given. If there are sample weights,
-        they are passed as `sample_weight`.
+        is called after each epoch with an estimator that predicts with the current network, with
+        the held-out rows as an array or CSR matrix, and with their targets before encoding. If
+        there are sample weights, they are passed as `sample_weight`.
 
     validation_fraction : float, default=0.1
         Fraction of the rows to hold out, in [0, 1). Only used with early stopping and without
@@ -257,10 +257,10 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         - 'absolute_error': ``|prediction - y|``; predicts medians
         - 'huber': half the squared error for errors up to `huber_delta`, linear beyond
         - 'quantile': the pinball loss at level `quantile`, or the sum of those at several levels
-        - 'poisson': half the Poisson deviance, ``y log(y / prediction) - y + prediction``, for y
-          >= 0
-        - 'gamma': half the gamma deviance, ``log(prediction / y) + y / prediction - 1``, for y >
-          0
+        - 'poisson': half the Poisson deviance, ``y log(y / prediction) - y + prediction``;
+          requires y >= 0
+        - 'gamma': half the gamma deviance, ``log(prediction / y) + y / prediction - 1``; requires
+          y > 0
 
         With 'poisson' and 'gamma', the prediction is the exponential of the raw prediction,
         limited to the largest number of the dtype.
