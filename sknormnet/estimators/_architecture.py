@@ -1,4 +1,4 @@
-"""From an estimator's parameters to its network: one value per hidden layer, each checked."""
+"""Build a network from an estimator's parameters, with checked values per hidden layer."""
 
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -16,9 +16,9 @@ from sknormnet.nn.mlp import mlp
 from sknormnet.nn.network import Network
 from sknormnet.nn.quantiles import quantiles
 
-FEW_ROWS = 100  # below, keep_prob="auto" drops none
-KNOT_ROWS = 10_000  # are enough for quantiles
-OUTPUT = ACTIVATIONS["identity"]  # what stands behind the last weights, for init="auto"
+FEW_ROWS = 100  # with fewer rows, keep_prob="auto" means no dropout
+KNOT_ROWS = 10_000  # rows to compute quantiles from, at most
+OUTPUT = ACTIVATIONS["identity"]  # of the output layer, for init="auto"
 
 
 def build_network(
@@ -30,15 +30,15 @@ def build_network(
     n_rows: float,
     encoding: PiecewiseLinear | None = None,
 ) -> Network:
-    """Build the network that an estimator's parameters describe, not yet initialised.
+    """Build the network that an estimator's parameters describe, without initial weights.
 
-    `n_rows` is how many rows it is to be trained on.
+    `n_rows` is the number of training rows.
 
     Raises
     ------
     ValueError
-        If a parameter has not one valid value for each hidden layer, or if dropout is
-        asked of a solver that cannot do with it.
+        If a parameter does not have one valid value for each hidden layer, or if the solver does
+        not support dropout.
     """
     hidden = _hidden_sizes(estimator.hidden_layer_sizes)
     activations = [
@@ -60,7 +60,7 @@ def build_network(
     if estimator.solver == "lbfgs" and min(estimator.input_keep_prob, *keep_probs, 1) < 1:
         raise ValueError(
             "solver='lbfgs' does not support keep_prob < 1 or input_keep_prob < 1: dropout"
-            " makes the loss random, and L-BFGS compares its values from step to step."
+            " makes the loss random, but L-BFGS compares the losses of different steps."
             " Use solver='adam' or solver='sgd'."
         )
     batchnorm = {True: "after", False: None}.get(estimator.batchnorm, estimator.batchnorm)
@@ -81,9 +81,9 @@ def build_network(
 
 
 def encode_inputs(data: Rows, n_bins: int) -> tuple[PiecewiseLinear | None, Any]:
-    """How to encode the inputs, and the knots: the quantiles of up to 10,000 of the rows.
+    """Return the encoding of the inputs and its knots, the quantiles of up to 10,000 rows.
 
-    Inputs with no more different values than bins are left as they are; so is a sparse X.
+    Features with no more distinct values than bins are not encoded, and neither is a sparse X.
     """
     if n_bins == 0 or not isinstance(data.X, np.ndarray):
         return None, ()
@@ -102,7 +102,7 @@ def _name(estimator) -> str:
 
 
 def _hidden_sizes(sizes) -> list[int]:
-    """hidden_layer_sizes as a list, which may be empty."""
+    """Return hidden_layer_sizes as a list, which may be empty."""
     sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
     if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")
@@ -113,19 +113,19 @@ def _hidden_sizes(sizes) -> list[int]:
 
 
 def _per_layer(estimator, name: str, n_layers: int) -> list:
-    """The values of a parameter that is given once for all hidden layers, or one for each."""
+    """Return the values of a parameter that is one value or has one per hidden layer."""
     value = getattr(estimator, name)
     if isinstance(value, str | Real | Activation):
         return [value] * n_layers
     values = list(value)
     if len(values) != n_layers:
         raise ValueError(
-            f"The {name!r} parameter of {_name(estimator)} must be one value, or as many as there"
-            f" are hidden layers ({n_layers}). Got {value!r} instead."
+            f"The {name!r} parameter of {_name(estimator)} must be a single value, or one value"
+            f" for each of the hidden layers ({n_layers}). Got {value!r} instead."
         )
     return values
 
 
 def _init(init, recommended: str) -> Callable:
-    """The initialiser of a layer whose activation recommends one."""
+    """Return the initializer; 'auto' stands for the one that the activation recommends."""
     return choose("init", recommended if init == "auto" else init, INITIALIZERS, Callable)

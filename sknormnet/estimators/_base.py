@@ -211,21 +211,21 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
 
     @classmethod
     def for_accuracy(cls, **parameters) -> Self:
-        """Return an estimator that is set for accuracy, and takes some five times as long to fit.
+        """Return an estimator with parameters set for accuracy; it is about 5 times slower to fit.
 
-        It has six members without dropout and without label smoothing: their mean is as
-        cautious as these make a single network, and more accurate. They get their inputs
-        encoded in six bins.
+        It is an ensemble of six networks, on inputs encoded in six bins, without dropout and
+        label smoothing. Averaging the members limits overconfidence as well as these two do for
+        a single network, and is more accurate.
 
         Parameters
         ----------
         **parameters : dict
-            Of the estimator; they take precedence.
+            Parameters of the estimator. They take precedence over the values set here.
 
         Returns
         -------
         estimator : object
-            Unfitted; it differs from ``cls(**parameters)`` in parameters only.
+            An unfitted estimator that differs from ``cls(**parameters)`` in its parameters only.
         """
         return cls(**cls._accurate | parameters)
 
@@ -272,27 +272,27 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The inputs, best on one scale (see
+            The inputs, which should be scaled (see
             :class:`~sklearn.preprocessing.StandardScaler`). Arrays of any numeric dtype,
-            memory-mapped ones too, and CSR matrices are never copied whole.
+            including memory-mapped ones, and CSR matrices are never copied as a whole.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets: class labels or a label indicator matrix in classification,
             numbers in regression.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts for in the loss, in batch norm's statistics and in the
-            validation score; not negative. Rows of weight 0 are left out, and so are those of
-            less than a millionth of the mean weight. The unit of the weights matters for
-            `alpha` only.
+            Weights of the rows in the loss, in batch norm's statistics and in the validation
+            score; not negative. Zero-weight rows are ignored, and so are rows whose weight is
+            below a millionth of the mean weight. Multiplying all weights by a number has an
+            effect only if `alpha` is above 0.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
-            Rows to validate on, instead of a share of X; in a pipeline with
-            ``transform_input=["X_val"]`` and metadata routing, transformed as X is. The epoch
-            that scores best on them is kept, with early stopping and without; with warm_start,
-            it has to score better than the network that the call begins with. A UserWarning
-            tells if columns are on quite another scale than in X.
+            Rows to validate on, instead of a fraction of X. In a pipeline with
+            ``transform_input=["X_val"]`` and metadata routing, they are transformed as X is. The
+            epoch that scores best on them is kept, even with ``early_stopping=False``. With
+            `warm_start`, it has to score better than the network before training. A UserWarning
+            is given if columns have a very different scale than in X.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
-            Their targets, in the same form as y.
+            The targets of `X_val`, in the same form as y.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights.
+            The weights of `X_val`.
 
         Returns
         -------
@@ -303,14 +303,15 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         ------
         ValueError
             If a parameter or the data are invalid, or if the weights have become infinite
-            or NaN. The estimator is then what it was before the call.
+            or NaN. The estimator is then the same as before the call.
         KeyboardInterrupt
-            If you press Ctrl+C. The estimator is then what it was before the call, too.
+            If you press Ctrl+C. The estimator is then the same as before the call.
 
         Warns
         -----
         ConvergenceWarning
-            If training has failed, or has learned little from inputs that are not scaled.
+            If training has failed, has learned little from inputs that are not scaled, or has
+            not converged.
         UserWarning
             If parameters are set that have no effect in this fit.
         """
@@ -605,20 +606,20 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
     # ----------------------------------------------------------------------- prediction
 
     def hidden_activations(self, X, layer=-1) -> np.ndarray:
-        """Return what a hidden layer makes of X, as the next layer gets it at prediction.
+        """Return the output of a hidden layer in prediction.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The inputs.
         layer : int, default=-1
-            Number of the hidden layer: 0 for the first, -1 for the last.
+            Index of the hidden layer: 0 for the first, -1 for the last.
 
         Returns
         -------
         activations : ndarray of shape (n_samples, n_units)
-            Behind activation and batch norm, without dropout. With `n_members` above 1, of
-            shape (n_members, n_samples, n_units).
+            Values after activation and batch norm, without dropout. With `n_members` above 1,
+            the shape is (n_members, n_samples, n_units).
 
         Raises
         ------
@@ -693,35 +694,40 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """Weights of each layer, of shape (fan_in, fan_out). With `input_bins`, the first one's
-        inputs are the features, then those encoded, bin by bin. These and the arrays below are
-        read-only; with `n_members` above 1, they have an axis for the members in front.
+        """Weights of each layer, of shape (fan_in, fan_out); read-only.
+
+        With `input_bins`, the inputs of the first layer are the features, followed by their
+        encoding, bin by bin. With `n_members` above 1, these arrays and those of the properties
+        below have an additional first axis for the members.
         """
         return self._fitted("W")
 
     @property
     def intercepts_(self) -> list[np.ndarray]:
-        """Biases of each layer, of shape (fan_out,); zeros in front of batch norm; read-only."""
+        """Biases of each layer, of shape (fan_out,); read-only.
+
+        Layers directly followed by batch norm have none; theirs are given as zeros.
+        """
         return self._fitted("b")
 
     @property
     def gammas_(self) -> list[np.ndarray]:
-        """Batch norm's scale for each hidden layer, of shape (n_units,); read-only."""
+        """Batch norm's trained scale for each hidden layer, of shape (n_units,); read-only."""
         return self._fitted("gamma")
 
     @property
     def betas_(self) -> list[np.ndarray]:
-        """Batch norm's shift for each hidden layer, of shape (n_units,); read-only."""
+        """Batch norm's trained shift for each hidden layer, of shape (n_units,); read-only."""
         return self._fitted("beta")
 
     @property
     def running_means_(self) -> list[np.ndarray]:
-        """Mean that batch norm predicts with, for each hidden layer; read-only."""
+        """Mean that batch norm uses in prediction, for each hidden layer; read-only."""
         return self._fitted("mean")
 
     @property
     def running_vars_(self) -> list[np.ndarray]:
-        """Variance that batch norm predicts with, for each hidden layer; read-only."""
+        """Variance that batch norm uses in prediction, for each hidden layer; read-only."""
         return self._fitted("var")
 
     def _fitted(self, name: str) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""What is wrong with X, said by column; and errors that name the argument they are about."""
+"""Errors about X that name the columns, and errors that name the validation arguments."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,27 +10,28 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data as sklearn_validate_data
 
-FEW_NAMES = 5  # of columns in a message
+FEW_NAMES = 5  # columns named in a message, at most
 
 
 class ColumnError(ValueError, TypeError):
     """X has columns that are not numbers.
 
-    Both, because scikit-learn raises the one for words and the other for other objects.
+    It is both a ValueError, which scikit-learn raises for strings, and a TypeError, which
+    scikit-learn raises for other objects.
     """
 
 
 def validate_data(estimator, X, y="no_validation", **options) -> Any:
-    """Call scikit-learn's `validate_data`; its errors name the columns of X that are at fault.
+    """Call scikit-learn's `validate_data`, with errors that name the invalid columns of X.
 
-    Columns of numbers that are stored as objects or categories become float64.
+    Numbers that are stored as objects or categories are converted to float64.
 
     Raises
     ------
     ColumnError
-        If some columns hold words, dates or other objects that are no numbers.
+        If some columns contain strings, dates or other objects that are not numbers.
     ValueError
-        As scikit-learn does. For NaN and infinity, the message names the columns.
+        In the same cases as scikit-learn. For NaN and infinity, the message names the columns.
     """
     try:
         _refuse_dates(X)
@@ -43,19 +44,19 @@ def validate_data(estimator, X, y="no_validation", **options) -> Any:
             raise
         raise better from error
     if target and options.get("y_numeric") and target[0].dtype.kind in "USMm":
-        raise ValueError(f"y must hold numbers. Got dtype {target[0].dtype} instead.")
+        raise ValueError(f"y must contain numbers. Got dtype {target[0].dtype} instead.")
     return (data, *target) if target else data
 
 
 def _refuse_dates(X) -> None:
-    """Raise for dates in a polars DataFrame, which would become numbers of microseconds."""
+    """Raise an error for dates in a polars DataFrame, which would become microseconds."""
     dtypes = getattr(X, "dtypes", ())
     if any(hasattr(dtype, "is_temporal") and dtype.is_temporal() for dtype in dtypes):
         raise TypeError("dates and durations are not numbers")
 
 
 def _numeric(estimator, X) -> Any:
-    """X as numbers, where scikit-learn has let objects or dates pass."""
+    """Return X as numbers; scikit-learn accepts some objects and dates."""
     if X.dtype.kind in "Mm":
         raise TypeError("dates and durations are not numbers")
     if X.dtype.kind != "O":
@@ -64,7 +65,7 @@ def _numeric(estimator, X) -> Any:
 
 
 def _naming_columns(error: Exception, estimator, X) -> Exception | None:
-    """The error with the columns that it is about; None if it is not about columns."""
+    """Return the error with the names of the invalid columns; None if it is not about columns."""
     message = str(error)
     if message.startswith("Input X contains "):
         return _of_columns_not_finite(message, estimator, X)
@@ -75,14 +76,14 @@ def _naming_columns(error: Exception, estimator, X) -> Exception | None:
         return None
     reason = "" if "could not be promoted" in message else f" ({message.partition('. ')[0]})"
     return ColumnError(
-        f"X must hold only numbers{reason}. Columns with other values: {_listed(columns)}."
-        " Encode words and categories with OneHotEncoder or OrdinalEncoder, in a"
-        f" ColumnTransformer in front of {type(estimator).__name__}; turn dates into numbers."
+        f"X must contain only numbers{reason}. Columns with other values: {_listed(columns)}."
+        " Encode strings and categories with OneHotEncoder or OrdinalEncoder, in a"
+        f" ColumnTransformer before {type(estimator).__name__}. Convert dates to numbers."
     )
 
 
 def _of_columns_not_finite(message: str, estimator, X) -> Exception | None:
-    """The error of NaN or infinity with the names of the columns in its first line."""
+    """Return the error for NaN or infinity, with the names of the columns in its first line."""
     columns = [name for name, column in _columns(X) if not _is_finite(column)]
     if not columns:
         return None
@@ -90,12 +91,12 @@ def _of_columns_not_finite(message: str, estimator, X) -> Exception | None:
     first += f" Columns: {_listed(columns)}."
     if "NaN" in message:
         pipeline = f"make_pipeline(SimpleImputer(), StandardScaler(), {type(estimator).__name__}())"
-        first += f" Fill in missing values with {pipeline}."
+        first += f" Impute missing values with {pipeline}."
     return ValueError("\n".join([first, *rest]))
 
 
 def _columns(X) -> Iterator[tuple[str, Any]]:
-    """The columns of X, by name or else by number."""
+    """Yield the columns of X with their names, or with their indices."""
     if issparse(X):
         entries = X.tocoo()
         for number in np.unique(entries.col[~np.isfinite(entries.data)]):
@@ -116,7 +117,7 @@ def _columns(X) -> Iterator[tuple[str, Any]]:
 
 
 def _as_numbers(column) -> np.ndarray:
-    """A column as numbers, with NaN for what is missing."""
+    """Return a column as numbers, with NaN for missing values."""
     array = np.asarray(column)
     if array.dtype.kind in "biuf":
         return array
@@ -131,7 +132,7 @@ def _is_finite(column) -> bool:
 
 
 def _is_no_number(column) -> bool:
-    """Whether a column holds something else than numbers and missing values."""
+    """Whether a column contains anything but numbers and missing values."""
     if hasattr(column.dtype, "is_numeric"):  # of polars, whose early versions crash in to_numpy
         return not (column.dtype.is_numeric() or str(column.dtype) == "Boolean")
     kind = np.asarray(column).dtype.kind
@@ -145,7 +146,7 @@ def _is_no_number(column) -> bool:
 
 
 def _listed(columns: Iterable[str]) -> str:
-    """Up to five columns, and how many there are beyond."""
+    """Return the first five columns, and how many more there are."""
     columns = list(columns)
     more = len(columns) - FEW_NAMES
     text = ", ".join(columns[:FEW_NAMES])
@@ -154,7 +155,7 @@ def _listed(columns: Iterable[str]) -> str:
 
 @contextmanager
 def errors_of_validation_data() -> Iterator[None]:
-    """Have errors say X_val, y_val and sample_weight_val for X, y and sample_weight."""
+    """Replace X, y and sample_weight in errors by X_val, y_val and sample_weight_val."""
     try:
         yield
     except (TypeError, ValueError) as error:
@@ -162,12 +163,12 @@ def errors_of_validation_data() -> Iterator[None]:
         raise
 
 
-# What scikit-learn says without a name.
+# Messages of scikit-learn that do not name the argument.
 NAMELESS = {
     "Found input variables with": "Found X_val and y_val with",
     "Sample weights must": "sample_weight_val must",
 }
-# Not where they may be names of columns or classes, in quotes or behind the dash of a list.
+# Quoted names, and names after the dash of a list, may be those of columns or classes.
 ARGUMENT = re.compile(r"(?<!['\"\w])(?<!- )(X|y|sample_weight)(?!['\"\w])|'(y)'(?= has )")
 
 

@@ -1,4 +1,4 @@
-"""Checks of the user's own objects before training begins, so that no work is lost by them."""
+"""Checks of the user's own objects, before training so that no work is lost."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from sknormnet.training.batches import Samples
 
 
 def check_activation(owner: str, activation: Activation, dtype) -> None:
-    """Raise a ValueError unless an activation of the user's own fills the arrays it is given."""
+    """Raise a ValueError unless the user's own activation fills the arrays passed to it."""
     if any(activation is known for known in ACTIVATIONS.values()):
         return
     z = np.linspace(-3, 3, 12, dtype=dtype).reshape(4, 3)
@@ -20,14 +20,14 @@ def check_activation(owner: str, activation: Activation, dtype) -> None:
     activation.function(in_place, in_place)
     if not np.allclose(in_place, y, rtol=1e-3, atol=1e-6):
         raise ValueError(
-            f"The function of each 'activation' of {owner} must give the same result where `out`"
+            f"The function of each 'activation' of {owner} must give the same result when `out`"
             f" is `z` itself. Got {activation!r}, which does not."
         )
     _filled(owner, activation, "derivative", z.copy(), y.copy())
 
 
 def _filled(owner: str, activation: Activation, name: str, *args: np.ndarray) -> np.ndarray:
-    """What the function or the derivative leaves in `out`."""
+    """Return what the function or the derivative writes to `out`."""
     must = f"The {name} of each 'activation' of {owner} must fill `out` with finite numbers"
     out, before = np.full_like(args[0], np.nan), [x.copy() for x in args]
     try:
@@ -40,12 +40,14 @@ def _filled(owner: str, activation: Activation, name: str, *args: np.ndarray) ->
             " `out`, or does not write to it."
         )
     if any((x != old).any() for x, old in zip(args, before, strict=True)):
-        raise ValueError(f"{must} and change no other array. Got {activation!r}, which does.")
+        raise ValueError(
+            f"{must} and must not change any other array. Got {activation!r}, which changes one."
+        )
     return out
 
 
 def _baseline(owner: str, loss: Loss, training: Samples, n_outputs: int) -> np.ndarray:
-    """The constant raw prediction to start at, which must be one."""
+    """Return the constant raw prediction that training starts from, checked."""
     must = f"The baseline of the 'loss' of {owner} must be an array of shape ({n_outputs},)"
     raw = loss.baseline(training.y, training.weight, n_outputs)
     if np.shape(raw) != (n_outputs,):
@@ -56,7 +58,7 @@ def _baseline(owner: str, loss: Loss, training: Samples, n_outputs: int) -> np.n
 
 
 def check_loss(owner: str, loss: Loss, training: Samples, n_outputs: int, dtype) -> None:
-    """Raise a ValueError unless a loss of the user's own returns losses and fills in gradients."""
+    """Raise a ValueError unless the user's own loss returns losses and writes gradients."""
     if type(loss).__module__ == Loss.__module__:
         return
     y, start = training.y[:8], _baseline(owner, loss, training, n_outputs)
@@ -68,7 +70,7 @@ def check_loss(owner: str, loss: Loss, training: Samples, n_outputs: int, dtype)
     losses = _called(method, loss, loss.losses_and_gradient, y, gradient, weight)
     _check_rows(f"{method} must return", loss, losses, len(y))
     if not np.isfinite(gradient).all() or (gradient == raw).all():
-        raise ValueError(f"{method} must leave the gradient in `raw`, finite. {loss!r} does not.")
+        raise ValueError(f"{method} must write a finite gradient to `raw`. {loss!r} does not.")
     method = f"The inverse_link of the 'loss' of {owner}"
     predictions = _called(method, loss, loss.inverse_link, raw)
     _check_rows(f"{method} must return", loss, predictions, len(y))
@@ -80,12 +82,12 @@ def _called(method: str, loss: Loss, function: Callable, *args) -> Any:
     try:
         return function(*args)
     except Exception as error:
-        raise ValueError(f"{method} must work. {loss!r} raises {error!r}.") from error
+        raise ValueError(f"{method} must not raise errors. {loss!r} raises {error!r}.") from error
 
 
 def _check_rows(must: str, loss: Loss, values: Any, n_rows: int) -> None:
-    """Raise an error unless the values are numbers of shape (n_rows, any)."""
-    must = f"{must} a two-dimensional array with a row for each of `raw`"
+    """Raise an error unless the values are finite numbers of shape (n_rows, any)."""
+    must = f"{must} a two-dimensional array with one row for each row of `raw`"
     if not isinstance(values, np.ndarray) or values.ndim != 2 or len(values) != n_rows:
         shown = f"shape {values.shape}" if isinstance(values, np.ndarray) else f"{values!r}"
         raise ValueError(f"{must}. Got {shown} for {n_rows} rows from {loss!r} instead.")

@@ -1,6 +1,7 @@
-"""Warnings about the scale of the inputs. They are measured on some of the rows.
+"""Warnings about the scale of the inputs.
 
-These are up to 1,000 rows and a million numbers, evenly spaced: X is never copied whole.
+The scale is measured on up to 1,000 evenly spaced rows with at most a million numbers, so that X
+is never copied as a whole.
 """
 
 import warnings
@@ -15,25 +16,25 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from sknormnet.estimators._training import Job, resolve_max_iter
 from sknormnet.training.batches import Samples
 
-MOST_ROWS, MOST_NUMBERS = 1_000, 2**20  # of X, that are measured
-FEW_ROWS = 10  # too few to measure a spread
-FEW_COLUMNS = 3  # in a message
+MOST_ROWS, MOST_NUMBERS = 1_000, 2**20  # rows and numbers of X that are measured, at most
+FEW_ROWS = 10  # fewer rows are too few to measure a spread
+FEW_COLUMNS = 3  # columns named in a message, at most
 
-HUGE_LOSS = 1e10  # training on scaled inputs comes nowhere near
-FAILED_LOSS = 10.0  # times a constant prediction's; and above 1, which constant targets stay below
-POOR_LOSS = 0.4  # of a constant prediction's: unless y is mostly noise, scaled inputs do better
-SHORT = 5  # epochs, after which a poor loss says nothing yet
+HUGE_LOSS = 1e10  # far above any loss of training on scaled inputs
+FAILED_LOSS = 10.0  # times the loss of a constant prediction; at least 1, for constant targets
+POOR_LOSS = 0.4  # times the loss of a constant: scaled inputs do better unless y is mostly noise
+SHORT = 5  # epochs after which it is too early to judge a poor loss
 
-LARGE, SMALL = 100.0, 0.01  # root mean square of one column, and of all together
+LARGE, SMALL = 100.0, 0.01  # root mean square of one column, and norm of that of all columns
 UNEVEN = 1e4  # ratio of two standard deviations
-ROUNDING = 1e-13  # what is left of a constant column, beside its mean and other columns
+ROUNDING = 1e-13  # spread of a constant column by rounding, relative to its mean or other columns
 
-FAR = 10.0  # training standard deviations
+FAR = 10.0  # standard deviations of the training rows
 WIDE = 100.0  # ratio of two spreads
 
 
 class Column(NamedTuple):
-    """What some of the rows tell about the scale of a column."""
+    """Estimated mean and standard deviation of a column."""
 
     name: str
     mean: float
@@ -44,12 +45,12 @@ class Column(NamedTuple):
 
 
 def _some(samples: Samples) -> tuple[Any, np.ndarray, np.ndarray | None]:
-    """As many rows as are measured."""
+    """Return the rows that are measured."""
     return samples.some(min(MOST_ROWS, max(FEW_ROWS, MOST_NUMBERS // samples.n_features)))
 
 
 def _names(estimator, numbers) -> list[str]:
-    """What to call the columns of these numbers."""
+    """Return how messages name the columns with these indices."""
     names = getattr(estimator, "feature_names_in_", None)
     return [f"column {k if names is None else repr(str(names[k]))}" for k in numbers]
 
@@ -58,11 +59,11 @@ def _names(estimator, numbers) -> list[str]:
 
 
 def warn_of_poor_training(estimator, jobs: Sequence[Job]) -> None:
-    """Warn if training has failed, and say so if the scale of the inputs is a likely reason.
+    """Warn if training has failed, or has learned little from inputs that are not scaled.
 
-    It has failed if the loss is far above that of a constant prediction. It has learned little if
-    the loss is not much below it; but so it is with targets that are mostly noise. So this is
-    reported only where the inputs are not scaled.
+    Training has failed if the loss is far above that of a constant prediction. It has learned
+    little if the loss is not much below that of a constant prediction. The latter also happens
+    with targets that are mostly noise, so it is reported only if the inputs are not scaled.
     """
     last_losses = [job.history.losses[-1] for job in jobs if job.history.losses]
     if not last_losses:  # not trained, or interrupted before the end of the first epoch
@@ -84,15 +85,15 @@ def warn_of_poor_training(estimator, jobs: Sequence[Job]) -> None:
     columns = _badly_scaled(estimator, X)
     if columns or failed:
         message = (
-            f"Training has {'failed' if failed else 'learned little'}: the loss is {loss:.3g}, that"
-            f" of a constant prediction is {constant:.3g}."
+            f"Training has {'failed' if failed else 'learned little'}: the loss is {loss:.3g}, and"
+            f" the loss of a constant prediction is {constant:.3g}."
             f" {_remedy(type(estimator).__name__, columns, is_sparse=issparse(X))}"
         )
         warnings.warn(message, ConvergenceWarning, stacklevel=2)
 
 
 def _loss(job: Job, raw: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> float:
-    """The mean loss of raw predictions, without penalty; infinite if it is no number."""
+    """Return the mean loss of raw predictions, without penalty; infinite if it is not finite."""
     share = np.ones(len(y)) if weight is None else weight.astype(np.float64)
     y = y.astype(np.float64, copy=False) if y.ndim == 2 else y
     with np.errstate(all="ignore"):
@@ -102,13 +103,13 @@ def _loss(job: Job, raw: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -
 
 
 def _loss_of_a_constant(job: Job, y: np.ndarray, weight: np.ndarray | None) -> float:
-    """The mean loss where the network does no more than predict the best constant."""
+    """Return the mean loss of the best constant prediction."""
     constant = job.loss.baseline(y, weight, job.run.network.layers[-1].fan_out)
     return _loss(job, np.tile(constant, (len(y), 1)), y, weight)
 
 
 def _badly_scaled(estimator, X) -> list[Column]:
-    """The columns that are worst off, if the inputs are not on the scale of about 1."""
+    """Return the columns of the worst scale; none if the inputs are on a scale of about 1."""
     mean, std = _mean_and_std(X)
     size, largest, varies = np.hypot(mean, std), std.max(), _varies(mean, std)
     is_uneven = varies.any() and largest > UNEVEN * std[varies].min()
@@ -134,7 +135,7 @@ def _mean_and_std(X) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _varies(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Whether each column is more than a constant with rounding errors."""
+    """Return whether each column varies by more than rounding errors."""
     return std > ROUNDING * np.maximum(std.max(), np.abs(mean))
 
 
@@ -152,10 +153,10 @@ def _remedy(name: str, columns: list[Column], *, is_sparse: bool) -> str:
 
 
 def warn_of_another_scale(estimator, training: Samples, held: Samples) -> None:
-    """Warn if validation rows are on another scale than the training rows.
+    """Warn if validation rows are on a different scale than the training rows.
 
-    As if they had not gone through a scaler that X has gone through. Few rows, constant columns
-    and sparse X are not judged.
+    The usual reason is a scaler that was applied to X but not to X_val. Fewer than 10 rows,
+    constant columns and sparse X are not checked.
     """
     if training.is_sparse or held.is_sparse or min(len(training), len(held)) < FEW_ROWS:
         return
@@ -171,18 +172,19 @@ def warn_of_another_scale(estimator, training: Samples, held: Samples) -> None:
     ]
     more = f" and {len(found) - len(names)} more" if len(found) > len(names) else ""
     warnings.warn(
-        f"X_val is on another scale than X: {', '.join(columns)}{more}. X_val must go through the"
-        " same steps as X, such as a scaler: in a Pipeline, with transform_input=['X_val'].",
+        f"X_val is on a different scale than X: {', '.join(columns)}{more}. Transform X_val with"
+        " the same steps as X, such as a scaler. A Pipeline does so with"
+        " transform_input=['X_val'].",
         UserWarning,
         stacklevel=2,
     )
 
 
 def _on_another_scale(X: np.ndarray, X_val: np.ndarray) -> list[int]:
-    """Numbers of the columns that are far off, far wider or, if most are so, far narrower.
+    """Return indices of columns that are far off, far wider or, if most of them are, far narrower.
 
     Medians and quartiles are compared with whole ranges and standard deviations, so that no
-    single row decides. A single narrow column is no sign: a date is, in rows of the last days.
+    single row decides. A single narrow column is normal: the date column of the last days is one.
     """
     low, median, high = np.quantile(X_val, [0.25, 0.5, 0.75], axis=0)
     std, std_val = X.std(axis=0), X_val.std(axis=0)

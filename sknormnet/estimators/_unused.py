@@ -1,4 +1,4 @@
-"""Options that this fit has no use for: one list of when, and of what the user is told."""
+"""Warnings about parameters and arguments that have no effect in this fit."""
 
 import warnings
 
@@ -9,17 +9,17 @@ from sknormnet.estimators._validation import Rows
 
 
 def warn_of_unused_options(estimator, data: Rows, *, going_on: bool, has_validation: bool) -> None:
-    """Warn of options of `fit` that are set and change nothing.
+    """Warn about parameters that are set but have no effect in this fit.
 
     Parameters
     ----------
     estimator : BaseNormNet
     data : Rows
-        To train on.
+        The training rows.
     going_on : bool
-        Whether a former fit goes on.
+        Whether this fit continues an earlier one.
     has_validation : bool
-        Whether the caller has given validation rows.
+        Whether the caller passed validation rows.
     """
     is_stepwise = is_stochastic(estimator)
     of_lbfgs = "is not used by solver='lbfgs', which trains on all rows."
@@ -28,8 +28,8 @@ def warn_of_unused_options(estimator, data: Rows, *, going_on: bool, has_validat
     listed = (
         (
             estimator.input_bins and not going_on and not isinstance(data.X, np.ndarray),
-            f"input_bins={estimator.input_bins} is not used, because X is sparse. Make it dense"
-            " with X.toarray() or, from an encoder, with sparse_output=False; or set input_bins=0.",
+            f"input_bins={estimator.input_bins} is not used, because X is sparse. Make X dense"
+            " with X.toarray(), or with sparse_output=False in an encoder. Or set input_bins=0.",
         ),
         (
             not is_stepwise and early not in (False, "auto"),

@@ -1,4 +1,4 @@
-"""Rows held out of training: which they are, when they end it, how a network does on them."""
+"""Held-out rows: which rows they are, when their score stops training, and scoring."""
 
 import copy
 import math
@@ -22,8 +22,8 @@ from sknormnet.nn.losses import ClassificationLoss, Loss
 from sknormnet.nn.network import Network
 from sknormnet.training.batches import Samples, arrays_of, hold_out, row_numbers
 
-READ = 2**20  # numbers of X that are read at a time
-MANY_ROWS = 10_000  # above, early_stopping="auto" holds a share of them out
+READ = 2**20  # numbers of X that are read at once
+MANY_ROWS = 10_000  # with more rows, early_stopping="auto" holds some of them out
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Rows:
     ----------
     X : {ndarray, CSR matrix} of shape (n_samples, n_features)
     y : {ndarray, CSR matrix} of shape (n_samples,) or (n_samples, n_outputs)
-        In the caller's form.
+        As passed by the caller.
     target : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        y as the loss takes it.
+        y encoded for the loss.
     weight : ndarray of shape (n_samples,) or None
-        The largest is 1.
+        Weights of the rows; the largest is 1.
     numbers : ndarray of int or None
-        Of the rows that take part; None for all.
+        Indices of the rows in use; None for all.
     weight_unit : float, default=1.0
         The largest weight in the user's unit.
     """
@@ -57,17 +57,17 @@ class Rows:
 
     @cached_property
     def largest_input(self) -> float:
-        """The largest absolute value of X, rows that do not take part included."""
+        """The largest absolute value of X, including the rows that are not in use."""
         values = self.X if isinstance(self.X, np.ndarray) else self.X.data
         return _largest(values.T if values.flags.f_contiguous else values)
 
     @property
     def largest_target(self) -> float:
-        """The largest absolute value of the targets that take part."""
+        """The largest absolute value of the targets in use."""
         return _largest(self.target if self.numbers is None else self.target[self.numbers])
 
     def samples(self, dtype) -> Samples:
-        """The same rows, to be handed out in batches."""
+        """Return the rows as Samples, from which batches are drawn."""
         return Samples(
             self.X,
             self.target,
@@ -79,22 +79,22 @@ class Rows:
 
     @cached_property  # one copy for all members
     def taken(self) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
-        """X, y and weights (by keyword) of the rows that take part, for a scorer.
+        """X, y and weights (by keyword) of the rows in use, for a scorer.
 
-        y is dense, and X is copied if some rows do not take part.
+        y is dense. X is copied if some rows are not in use.
         """
         X, y = (a if self.numbers is None else a[self.numbers] for a in (self.X, self.y))
         weight = {}
         if self.weight is not None:
             taken = self.weight if self.numbers is None else self.weight[self.numbers]
-            # In the user's unit, unless sums of such weights would overflow.
+            # In the user's unit, unless the sum of the weights would overflow.
             unit = self.weight_unit if taken.sum() * self.weight_unit < math.inf else 1.0
             weight = {"sample_weight": taken * unit}
         return X, y.toarray() if issparse(y) else y, weight
 
 
 def _largest(values: np.ndarray) -> float:
-    """The largest absolute value of an array, read once from begin to end without a copy."""
+    """Return the largest absolute value of an array, in one pass and without a copy."""
     n_rows = max(1, READ // math.prod(values.shape[1:]))
     starts = range(0, len(values), n_rows)
     parts = (values[start : start + n_rows] for start in starts)
@@ -113,16 +113,16 @@ def check_range(data: Rows, dtype: np.dtype, *, suffix: str = "") -> None:
         return
     wider = ", or set dtype='float64'" if dtype == np.float32 else ""
     raise ValueError(
-        f"{name} contains values too large for the {dtype} network: the largest is {found:.3g}, and"
-        f" {dtype} holds numbers up to {largest:.3g}. {remedy}{wider}."
+        f"{name} contains values too large for the {dtype} network: the largest absolute value is"
+        f" {found:.3g}, and the largest {dtype} number is {largest:.3g}. {remedy}{wider}."
     )
 
 
 def check_network(network: Network, training: Samples, largest_input: float) -> None:
     """Raise an error if the network, or a prediction for a training row, is not finite.
 
-    Bounds on the predictions tell in nearly all cases, at next to no cost. Only where they do
-    not, or with activation functions of the user's own, all training rows are predicted.
+    Bounds on the predictions, which cost almost nothing, decide in nearly all cases. If they do
+    not, or with the user's own activation functions, all training rows are predicted.
     """
     if not network.is_finite():
         raise ValueError(
@@ -144,9 +144,9 @@ def check_network(network: Network, training: Samples, largest_input: float) -> 
 
 
 def own_rows(estimator, X, y, sample_weight, *, like: Rows) -> Rows | None:
-    """Return the validation data of the caller's own, if there are any, checked and encoded.
+    """Return the caller's validation data, checked and encoded; None if there are none.
 
-    Their targets must have the form of those to train on, `like`.
+    Their targets must have the same form as the training targets, `like`.
     """
     if X is None and y is None and sample_weight is None:
         return None
@@ -157,22 +157,22 @@ def own_rows(estimator, X, y, sample_weight, *, like: Rows) -> Rows | None:
         raise ValueError("X_val and y_val are not supported by solver='lbfgs'.")
     if (found := _n_columns(y)) != (expected := _n_columns(like.y)):
         raise ValueError(
-            "y_val must have as many labels or outputs in a row as y, in an array of the same"
-            f" form. y has {expected}, y_val has {found}."
+            "y_val must have the same number of labels or outputs per row as y, in an array of the"
+            f" same form. y has {expected}, y_val has {found}."
         )
     with errors_of_validation_data():
-        # Checked against what has just been learned of X and y.
+        # Checked against the features and classes that were just set from X and y.
         return estimator._encode(X, y, sample_weight, going_on=True, incremental=True)[0]
 
 
 def _n_columns(y) -> int:
-    """Number of targets in a row of y in any form: 1 for a single column, too."""
+    """Return the number of targets per row of y; 1 for a single column too."""
     shape = np.shape(y)
     return shape[1] if len(shape) == 2 else 1
 
 
 def stops_early(estimator, n_rows: float, *, own: bool) -> bool:
-    """Whether training ends when the score on held-out rows, one's own or not, stalls."""
+    """Whether early stopping is on; `own` means that the caller passed validation rows."""
     if not is_stochastic(estimator):
         return False
     if estimator.early_stopping == "auto":
@@ -181,7 +181,7 @@ def stops_early(estimator, n_rows: float, *, own: bool) -> bool:
 
 
 def split_rows(estimator, data: Rows, seed: int) -> tuple[Rows, Rows]:
-    """Split the rows into those to train on and those to score, by classes if there are any."""
+    """Split the rows into training and held-out rows, stratified by class if possible."""
     numbers = row_numbers(len(data)) if data.numbers is None else data.numbers
     n_held = math.ceil(plain(estimator.validation_fraction) * len(numbers))
     share = (
@@ -195,7 +195,7 @@ def split_rows(estimator, data: Rows, seed: int) -> tuple[Rows, Rows]:
         )
     if n_held == len(numbers):
         raise ValueError(
-            f"No row is left to train on: {share}. Decrease 'validation_fraction' or increase the"
+            f"No rows are left to train on: {share}. Decrease 'validation_fraction' or increase the"
             " size of your dataset, or set early_stopping=False."
         )
     one_label = is_classifier(estimator) and data.target[:1].size == 1
@@ -207,7 +207,7 @@ def split_rows(estimator, data: Rows, seed: int) -> tuple[Rows, Rows]:
 
 @contextmanager
 def errors_of_scoring(scoring) -> Iterator[None]:
-    """Have the errors of a scorer that has a name tell the name, and similar ones."""
+    """Add the name of a named scorer, and similar names, to its errors."""
     try:
         yield
     except ValueError as error:
@@ -221,10 +221,11 @@ def errors_of_scoring(scoring) -> Iterator[None]:
 
 
 def check_scorer(estimator, held: Rows, loss: Loss) -> None:
-    """Raise before training what a classifier's named scorer would raise after the first epoch.
+    """Raise errors of a classifier's named scorer before training, not after the first epoch.
 
-    It scores perfect predictions of the held-out rows. Callables are not tried: they may count
-    their calls. Nor are regressors, for which no raw predictions need be perfect.
+    The scorer is tried on perfect predictions of the held-out rows. Callables are not tried,
+    because they may count their calls. Neither are scorers of regressors, for which there may be
+    no raw predictions that are perfect.
     """
     if estimator.scoring in (None, "loss") or not isinstance(estimator.scoring, str):
         return
@@ -246,16 +247,16 @@ def check_scorer(estimator, held: Rows, loss: Loss) -> None:
 
 
 class Validation:
-    """Scores a network on held-out rows, as it would predict now.
+    """Score the current network on held-out rows.
 
     Parameters
     ----------
     estimator : BaseNormNet
-        Its `scoring` says how.
+        Its `scoring` is used.
     held : Rows
     loss : Loss
     dtype : dtype
-        The network's.
+        Precision of the network.
     """
 
     def __init__(self, estimator, held: Rows, loss: Loss, dtype):
@@ -268,12 +269,12 @@ class Validation:
 
     @property
     def arrays(self) -> list[np.ndarray]:
-        """All arrays that the held-out rows are kept in."""
+        """All arrays that store the held-out rows."""
         copies = [] if self._scorer is None else [*arrays_of(self._X), self._y]
         return self._samples.arrays + copies
 
     def __call__(self, network: Network) -> tuple[float, float]:
-        """Return score and loss; NaN if the network has no numbers to predict."""
+        """Return score and loss; NaN if a prediction is not finite."""
         network.fold()
         chunks = self._samples.chunks(network.chunk_rows)
         raw = np.concatenate([network.predict(x) for x, _ in chunks])
@@ -285,7 +286,7 @@ class Validation:
         return self._score(network, raw), self._value(raw)
 
     def _score(self, network: Network, raw: np.ndarray) -> float:
-        """Score by the scorer, or by the estimator's own measure, which needs raw only."""
+        """Return the score of the scorer, or the default score, which needs only `raw`."""
         if self._scorer is None:
             y, weight = self._samples.y, self._samples.weight
             return float(self._estimator._score_raw(y, raw, self._loss, weight))
@@ -301,10 +302,10 @@ class Validation:
         return float(score)
 
     def _value(self, raw: np.ndarray) -> float:
-        """Mean loss; `raw` is used up."""
+        """Return the mean loss; `raw` is overwritten."""
         y, weight = self._samples.y, self._samples.weight
         if y.ndim == 2:
-            y = y.astype(np.result_type(y, raw), copy=False)  # yes and no are numbers to a loss
+            y = y.astype(np.result_type(y, raw), copy=False)  # the loss needs numbers, not booleans
         share = np.full(len(raw), 1.0) if weight is None else weight
         share = (share / share.sum()).astype(raw.dtype).reshape(-1, 1)
         return self._loss.value_and_gradient(y, raw, share)

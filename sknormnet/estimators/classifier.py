@@ -21,118 +21,174 @@ from sknormnet.nn.losses import CLASSIFICATION_LOSSES, ClassificationLoss
 
 
 class NormNetClassifier(ClassifierMixin, BaseNormNet):
-    """Neural network classifier with batch normalisation, dropout and L2.
+    """Neural network classifier with batch normalization, dropout and L2.
 
-    A multi-layer perceptron that minimises the log loss or another loss. It has all
-    parameters, attributes and methods of :class:`~sklearn.neural_network.MLPClassifier`, and
-    adds `batchnorm`, `keep_prob`, `init`, more activations and more. Scale the inputs first, as
-    with :class:`~sklearn.preprocessing.StandardScaler`.
+    A multi-layer perceptron that minimizes the log loss or another loss. It has all parameters,
+    attributes and methods of :class:`~sklearn.neural_network.MLPClassifier`, and adds
+    `batchnorm`, `keep_prob`, `init`, more activations, solvers and schedules, and more. Scale the
+    inputs first, for example with :class:`~sklearn.preprocessing.StandardScaler`.
+
+    Seven parameters to know first:
+
+    - `hidden_layer_sizes`: the size of the network
+    - `learning_rate_init`: the learning rate at its highest, under the default schedule
+    - `keep_prob`: 1 minus the dropout rate; lower values regularize more
+    - `weight_decay`: shrinks the weights; higher values regularize more
+    - `max_iter`: the number of epochs
+    - `early_stopping`: holds rows out and keeps the epoch that scores best on them
+    - `random_state`: an int makes results reproducible
+
+    The parameters are listed in groups: architecture (from `hidden_layer_sizes` to `dtype`),
+    regularization (to `label_smoothing`), optimization (to `max_fun`), stopping and validation
+    (to `validation_fraction`), ensemble (`n_members`), loss and target (`loss` and
+    `class_weight`), and technical ones (from `random_state`).
 
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int of shape (n_hidden_layers,), default=(128, 128)
-        Number of units in each hidden layer. An empty one makes the model linear.
+        Number of units in each hidden layer. An empty sequence makes the model linear.
 
     activation : str, Activation, or array-like of these, default='relu'
-        Activation function of the hidden layers, one for all or one for each. A name or
+        Activation function of the hidden layers: one for all layers, or one per layer. A name or
         a :class:`sknormnet.Activation`:
 
-        - 'identity', f(z) = z
-        - 'logistic', f(z) = 1 / (1 + exp(-z))
-        - 'tanh', f(z) = tanh(z)
-        - 'relu', f(z) = max(z, 0)
-        - 'leaky_relu', f(z) = max(z, 0.01 z)
-        - 'elu', f(z) = z if z > 0 else exp(z) - 1
-        - 'selu', f(z) = 1.0507 (z if z > 0 else 1.6733 (exp(z) - 1))
-        - 'gelu', f(z) = z P(Z <= z) with Z standard normal
-        - 'silu', f(z) = z / (1 + exp(-z))
-        - 'softplus', f(z) = log(1 + exp(z))
-        - 'mish', f(z) = z tanh(softplus(z))
+        - 'identity': f(z) = z
+        - 'logistic': f(z) = 1 / (1 + exp(-z))
+        - 'tanh': f(z) = tanh(z)
+        - 'relu': f(z) = max(z, 0)
+        - 'leaky_relu': f(z) = max(z, 0.01 z)
+        - 'elu': f(z) = z if z > 0 else exp(z) - 1
+        - 'selu': f(z) = 1.0507 (z if z > 0 else 1.6733 (exp(z) - 1))
+        - 'gelu': f(z) = z P(Z <= z) with Z standard normal
+        - 'silu': f(z) = z / (1 + exp(-z))
+        - 'softplus': f(z) = log(1 + exp(z))
+        - 'mish': f(z) = z tanh(softplus(z))
 
-    solver : str or Optimizer, default='adamw'
-        How the loss is minimised. All but the last go by minibatches. A name, or a
-        :class:`sknormnet.Optimizer` with settings of its own:
+    batchnorm : bool or {'before', 'after'}, default=True
+        Whether to apply batch normalization to each hidden layer, before or after its activation;
+        True means 'after' [1]_. A unit's output is
+        ``gamma * (z - mean) / sqrt(var + batchnorm_epsilon) + beta``, with the mean and the
+        biased variance over the batch, weighted by `sample_weight`. gamma starts at 1 and beta at
+        0; both are trained. After `fit`, predictions use the mean and variance over all training
+        rows.
 
-        - 'adam', Adam [4]_
-        - 'adamw', Adam with decoupled weight decay, see `weight_decay` [6]_
-        - 'nadam', Adam with Nesterov's momentum
-        - 'rmsprop', the gradient divided by a running root mean square
-        - 'sgd', stochastic gradient descent with momentum
-        - 'lbfgs', on all rows at once with L-BFGS, for small data sets; without dropout
+    batchnorm_momentum : float, default=0.9
+        Weight of the old (not the new) value in batch norm's running averages, in [0, 1).
+        Predictions use these averages during `fit` and after `partial_fit`.
+
+    batchnorm_epsilon : float, default=1e-5
+        Added to batch norm's variance for numerical stability.
+
+    init : str or callable, default='auto'
+        Initializer of the weights. Biases start at 0, except those of the output layer, which
+        start close to the best constant prediction. A callable
+        ``(fan_in, fan_out, rng) -> array of shape (fan_in, fan_out)``, where rng is a
+        :class:`numpy.random.Generator`, or a name:
+
+        - 'auto': the initializer that suits the activation, which is 'he_normal' for ReLU and
+          similar functions, 'xavier_uniform' for tanh, logistic, identity and the output layer,
+          and 'lecun_normal' for SELU
+        - 'he_normal', 'he_uniform': variance 2 / fan_in [3]_
+        - 'xavier_normal', 'xavier_uniform': variance 2 / (fan_in + fan_out) [5]_
+        - 'lecun_normal', 'lecun_uniform': variance 1 / fan_in
+        - 'orthogonal': orthonormal rows or columns
+        - 'normal': standard deviation 0.01
+        - 'zeros': all weights 0
+
+    input_bins : int, default=0
+        Number of bins of a piecewise linear encoding of each feature; 0 for no encoding. The bins
+        lie between quantiles of the feature. Each bin adds an input that rises from -1 to 1
+        across the bin, so that the network can bend where the data are. Features with no more
+        distinct values than bins are not encoded. Only dense X is encoded: `fit` warns if X is
+        sparse. `partial_fit`, and `fit` with `warm_start`, keep the quantiles of the first call.
+        A good starting value is 6.
+
+    dtype : {'auto', 'float32', 'float64'}, default='auto'
+        Precision of the network. 'auto' is float32 if X is float32, else float64. In regression,
+        'auto' is also float64 if the targets are not standardized and too far from 0 for float32:
+        by more than 10,000 standard deviations, or out of its range.
 
     alpha : float, default=0.0
-        Strength of the L2 penalty. It adds ``0.5 * alpha * sum(W**2) / total`` to the loss
-        of a batch, where total is the number of its rows times the mean sample weight. So, as
-        in :class:`~sklearn.linear_model.Ridge`, a sample weight of 2 everywhere stands for
-        each row twice, and alpha counts half as much. It shrinks weights only, never biases,
-        gammas or betas.
+        Strength of the L2 penalty, which adds ``0.5 * alpha * sum(W**2) / total`` to the loss of
+        a batch. Here, total is the number of rows in the batch times the mean sample weight. As
+        in :class:`~sklearn.linear_model.Ridge`, a sample weight of 2 for all rows therefore has
+        the effect of two copies of each row, and alpha counts half as much. The penalty applies
+        to weights only, not to biases, gammas or betas.
 
     weight_decay : float, default=1.0
-        Decoupled weight decay: each step first shrinks the weights, and nothing else, by
-        ``learning_rate * weight_decay`` of themselves, a share that is cut off at 1. Unlike
-        alpha's, this is not divided by Adam's root mean square, so that all weights shrink
-        alike, nor by the number of rows. Only used when ``solver='adamw'``.
+        Strength of the decoupled weight decay. Before each step, the weights are multiplied by
+        ``1 - learning_rate * weight_decay``, or by 0 if that is negative, where learning_rate is
+        the current one. Biases, gammas and betas do not decay. Unlike the gradient of the L2
+        penalty, the decay is not divided by Adam's root mean square, so that all weights shrink
+        at the same rate. It does not depend on the number of rows. Only used when
+        ``solver='adamw'``.
 
-    batch_size : int, 'scale' or 'auto', default='scale'
-        Number of rows of a minibatch. 'scale' is a thirtieth of the rows, but at least 64 and
-        at most 256; 'auto' is ``min(200, n_samples)``. With batch norm, a last batch of a
-        single row joins the one before.
+    keep_prob : float, 'auto', or array-like of shape (n_hidden_layers,), default='auto'
+        Probability of keeping a hidden unit in a training step (dropout), in (0, 1]: one for all
+        hidden layers, or one per layer [2]_. It is 1 minus the dropout rate. 'auto' is 0.8, or
+        1.0 if `fit` gets fewer than 100 rows or if ``solver='lbfgs'``. The probability is rounded
+        to a multiple of 1/65536, and at least 1/65536. In training, the outputs of the units that
+        are kept are divided by it (inverted dropout). Prediction keeps all units and needs no
+        correction.
+
+    input_keep_prob : float, default=1.0
+        Probability of keeping an input in a training step, in (0, 1]; see `keep_prob`.
+
+    label_smoothing : float, default=0.01
+        Fraction of each target, in [0, 1), that is spread evenly over all classes [7]_. It
+        prevents overconfidence on the training rows. Only used when ``loss='log_loss'``.
+
+    solver : str or Optimizer, default='adamw'
+        Algorithm that minimizes the loss. All but 'lbfgs' train on minibatches. A name, or a
+        :class:`sknormnet.Optimizer` with its own settings:
+
+        - 'adam': Adam [4]_
+        - 'adamw': Adam with decoupled weight decay, see `weight_decay` [6]_
+        - 'nadam': Adam with Nesterov's momentum
+        - 'rmsprop': the gradient divided by a running root mean square
+        - 'sgd': stochastic gradient descent with momentum
+        - 'lbfgs': L-BFGS on all rows at once, for small data sets; without dropout
 
     learning_rate : str, callable or Schedule, default='cosine'
         Schedule of the learning rate, for all solvers but 'lbfgs'. A name, a callable, or a
-        :class:`sknormnet.Schedule` with settings of its own:
+        :class:`sknormnet.Schedule` with its own settings:
 
-        - 'constant', `learning_rate_init` throughout
-        - 'invscaling', ``learning_rate_init / (t + 1) ** power_t`` after t training samples
-        - 'adaptive', divided by 5 each time that training would stop otherwise, until it
-          is at most 1e-6
-        - 'cosine', falling to 0 along half a cosine over `max_iter` epochs
-        - 'onecycle', rising along half a cosine for the first 0.3 of them, then falling
-        - 'warmup', rising in a straight line for the first 0.1 of them, then constant
+        - 'constant': `learning_rate_init` throughout
+        - 'invscaling': ``learning_rate_init / (t + 1) ** power_t`` after t training samples
+        - 'adaptive': divided by 5 each time training would otherwise stop, until it is at most
+          1e-6
+        - 'cosine': falls to 0 along half a cosine over `max_iter` epochs
+        - 'onecycle': rises along half a cosine for the first 0.3 of the epochs, then falls along
+          another
+        - 'warmup': rises linearly for the first 0.1 of the epochs, then stays constant
 
-        A callable ``progress -> factor`` gets the share of `max_iter` epochs that are done, in
-        [0, 1), and returns what `learning_rate_init` is multiplied by. Such a callable and the
-        last three are planned schedules: all `max_iter` epochs are run, even if the loss or the
-        validation score stalls. `partial_fit` has no last epoch. There, the rate under any
-        planned schedule is ``learning_rate_init / sqrt(1 + t / 10)`` after t minibatches in all
+        A callable ``progress -> factor`` gets the fraction of the `max_iter` epochs that is done,
+        in [0, 1). It returns the factor that `learning_rate_init` is multiplied by.
+
+        Callables, 'cosine', 'onecycle' and 'warmup' are planned schedules, made for a known
+        number of epochs: all `max_iter` epochs are run, even if the loss or the validation score
+        stalls. `partial_fit` does not know the number of epochs. Under any planned schedule, its
+        learning rate is ``learning_rate_init / sqrt(1 + t / 10)`` after t minibatches in all
         calls so far, but at least a tenth of `learning_rate_init`.
 
     learning_rate_init : float, default=0.01
-        Learning rate that the schedule starts from. Not used when ``solver='lbfgs'``.
+        Learning rate that the schedule multiplies. Not used when ``solver='lbfgs'``.
 
     power_t : float, default=0.5
         Exponent of the 'invscaling' schedule.
 
+    batch_size : int, 'scale' or 'auto', default='scale'
+        Number of rows in a minibatch. 'scale' is a thirtieth of the rows, but at least 64 and at
+        most 256. 'auto' is ``min(200, n_samples)``. With batch norm, a last batch of a single row
+        is merged into the batch before it.
+
     max_iter : int or 'auto', default='auto'
-        Number of epochs, the largest unless `learning_rate` is a plan; the largest number of
-        iterations for ``solver='lbfgs'``. 'auto' is 40 epochs, or 1000 iterations of 'lbfgs'.
+        Maximum number of epochs, or of iterations if ``solver='lbfgs'``. Under a planned
+        schedule, such as the default `learning_rate`, all epochs are run. 'auto' is 40 epochs, or
+        1000 iterations of 'lbfgs'.
 
     shuffle : bool, default=True
-        Whether to draw a new order of the rows for each epoch.
-
-    random_state : int, RandomState instance or None, default=None
-        Seeds four independent streams, for the initial weights, the order of the rows, the
-        dropout masks and the validation split. Pass an int for the same result each time.
-
-    tol : float, default=1e-4
-        Unless `learning_rate` is a planned schedule, training stops when the loss or, with
-        held-out rows, their score has not improved by at least this for more than
-        `n_iter_no_change` epochs in a row. For 'lbfgs', the largest element of the gradient at
-        which it stops.
-
-    verbose : bool or int, default=False
-        What to print while training. With 1, one line with the epoch, loss, validation score,
-        learning rate and time left. The line is redrawn in place in a terminal or a notebook;
-        elsewhere, such as in a log file, a line is printed at each tenth of the way. With 2, a
-        table with a row for each epoch. Both end with a line that says after how many epochs
-        training ended and which one was best. Members of an ensemble that train together are
-        averaged.
-
-    warm_start : bool, default=False
-        Whether `fit` starts from the last solution instead of new weights. The solver's state,
-        the schedule and the patience of early stopping start anew in each call. Where rows are
-        held out, the last solution is scored on those of this call first, and is kept if no
-        epoch scores better.
+        Whether to shuffle the rows in each epoch. Not used when ``solver='lbfgs'``.
 
     momentum : float, default=0.9
         Momentum, in [0, 1]. Only used when ``solver='sgd'``.
@@ -140,193 +196,176 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     nesterovs_momentum : bool, default=True
         Whether to use Nesterov's momentum. Only used when ``solver='sgd'``.
 
-    early_stopping : bool or 'auto', default=False
-        Whether to score the network on held-out rows after each epoch, keep the best epoch,
-        and stop when the score stalls. Under a planned schedule, such as the default
-        `learning_rate`, training does not stop: all `max_iter` epochs are run, and the best
-        one is kept. The rows are those of `X_val` in `fit`, or else a share of X,
-        `validation_fraction`. 'auto' does so if `X_val` is given or X has more than 10,000
-        rows. Not used when ``solver='lbfgs'``: True is then a warning.
-
-    scoring : str, callable or None, default=None
-        What held-out rows are scored by, where higher is better. None is accuracy in
-        classification and R squared in regression, 'loss' the negative of their loss.
-        Else the name of a scorer, see :func:`sklearn.metrics.get_scorer_names`, or a callable
-        ``(estimator, X, y) -> float``, which gets the held-out rows as they were given, after
-        each epoch, and an estimator that predicts with the network as it is then; also
-        `sample_weight`, by keyword, where there are weights.
-
-    validation_fraction : float, default=0.1
-        Share of the rows to hold out, in [0, 1). Only used with early stopping without `X_val`.
-
     beta_1 : float, default=0.9
-        Decay of the average of gradients, in [0, 1), of Adam and its kin.
+        Decay rate of the running average of gradients, in [0, 1). Only used by the solvers
+        'adam', 'adamw' and 'nadam'.
 
     beta_2 : float, default=0.95
-        Decay of the average of squared gradients, in [0, 1), of Adam, its kin and RMSprop.
+        Decay rate of the running average of squared gradients, in [0, 1). Only used by the
+        solvers 'adam', 'adamw', 'nadam' and 'rmsprop'.
 
     epsilon : float, default=1e-8
-        Added to the square root that these divide by.
-
-    n_iter_no_change : int, default=10
-        For how many epochs in a row the loss or score may fail to improve by `tol`. Not used
-        under a planned schedule, such as the default `learning_rate`.
-
-    max_fun : int, default=15000
-        Largest number of evaluations of the loss. Only used when ``solver='lbfgs'``.
+        Added to the denominator of the update for numerical stability. Only used by the solvers
+        'adam', 'adamw', 'nadam' and 'rmsprop'.
 
     max_grad_norm : float or None, default=None
-        What the norm of the loss's gradient, over all parameters, is cut down to in a step
-        where it is larger. Not used when ``solver='lbfgs'``.
+        Maximum norm of the gradient of the loss over all parameters. Larger gradients are scaled
+        down to this norm (gradient clipping). None means no clipping. Not used when
+        ``solver='lbfgs'``.
 
-    batchnorm : bool or {'before', 'after'}, default=True
-        Whether each hidden layer is normalised, and whether before its activation or after it
-        (which True stands for) [1]_: by unit, ``gamma * (z - mean) / sqrt(var +
-        batchnorm_epsilon) + beta``, with the mean and the biased variance over the batch,
-        weighted by `sample_weight`. gamma, from 1, and beta, from 0, are learned. For
-        prediction, mean and variance are those over all training rows.
+    max_fun : int, default=15000
+        Maximum number of evaluations of the loss. Only used when ``solver='lbfgs'``.
 
-    batchnorm_momentum : float, default=0.9
-        Weight of the OLD value in the running averages that predict until `fit` is over,
-        and after `partial_fit`; in [0, 1).
+    tol : float, default=1e-4
+        Smallest improvement of the loss that counts, or of the score on held-out rows if there
+        are any. Training stops after more than `n_iter_no_change` epochs in a row without such an
+        improvement, but not under a planned schedule, such as the default `learning_rate`. If
+        ``solver='lbfgs'``, training stops when no element of the gradient is larger than `tol`.
 
-    batchnorm_epsilon : float, default=1e-5
-        Added to the variance.
+    n_iter_no_change : int, default=10
+        How many epochs in a row may pass without an improvement of the loss or score by `tol`.
+        Not used under a planned schedule, such as the default `learning_rate`.
 
-    keep_prob : float, 'auto', or array-like of shape (n_hidden_layers,), default='auto'
-        Probability to keep a hidden unit in a training step, in (0, 1], for all hidden
-        layers or for each [2]_. 'auto' is 0.8, but 1.0 for fewer than 100 rows in `fit` and
-        for 'lbfgs'. The probability is rounded to a multiple of 1/65536, and at least 1/65536.
-        Units that are kept are divided by it, so that prediction, which keeps all units, needs
-        no correction (inverted dropout).
+    early_stopping : bool or 'auto', default=False
+        Whether to score the network on held-out rows after each epoch, keep the best epoch, and
+        stop when the score stalls. Under a planned schedule, such as the default `learning_rate`,
+        training does not stop: all `max_iter` epochs are run, and the best one is kept. The
+        held-out rows are `X_val` if `fit` gets them, else a fraction of X, see
+        `validation_fraction`. 'auto' means True if `fit` gets `X_val` or if X has more than
+        10,000 rows. Not used when ``solver='lbfgs'``, where True gives a warning.
 
-    input_keep_prob : float, default=1.0
-        The same for the inputs.
+    scoring : str, callable or None, default=None
+        Score of held-out rows; higher is better. None means accuracy in classification and R
+        squared in regression. 'loss' means the negative loss. Otherwise the name of a scorer, see
+        :func:`sklearn.metrics.get_scorer_names`, or a callable ``(estimator, X, y) -> float``. It
+        is called after each epoch with an estimator that predicts with the current network, with
+        the held-out rows as an array or CSR matrix, and with their targets before encoding. If
+        there are sample weights, they are passed as `sample_weight`.
 
-    input_bins : int, default=0
-        Number of bins, if any, of the piecewise linear encoding of the inputs: each bin between
-        two quantiles of an input becomes an input of its own that rises from -1 to 1 across it,
-        so that the network bends where the data are. For inputs with more different
-        values than bins, of dense X only: `fit` warns of a sparse one. `warm_start` and
-        `partial_fit` go on with the quantiles of the first call. 6 is a good number.
-
-    init : str or callable, default='auto'
-        Initial weights. Biases start at 0, the output's close to the constant that fits
-        best. A callable ``(fan_in, fan_out, rng) -> array of
-        shape (fan_in, fan_out)``, where rng is a :class:`numpy.random.Generator`, or:
-
-        - 'auto', what suits the activation: 'he_normal' for ReLU and its kin,
-          'xavier_uniform' for tanh, logistic, identity and the output, 'lecun_normal' for
-          SELU
-        - 'he_normal', 'he_uniform', variance 2 / fan_in [3]_
-        - 'xavier_normal', 'xavier_uniform', variance 2 / (fan_in + fan_out) [5]_
-        - 'lecun_normal', 'lecun_uniform', variance 1 / fan_in
-        - 'orthogonal', orthonormal rows or columns
-        - 'normal', standard deviation 0.01
-        - 'zeros'
-
-    dtype : {'auto', 'float32', 'float64'}, default='auto'
-        Precision of the network. 'auto' is float32 for X of that dtype, else float64. In
-        regression, 'auto' is float64 also where targets that are not standardized are too far
-        from 0 for float32: more than 10,000 standard deviations, or out of its range.
+    validation_fraction : float, default=0.1
+        Fraction of the rows to hold out, in [0, 1). Only used with early stopping and without
+        `X_val`.
 
     n_members : int, default=1
-        Number of networks to train, an ensemble; they differ in their initial weights, the
-        order of the rows and the dropout masks. What is predicted is the mean of their
-        probabilities or predictions. They have the same rows held out, and stop each in its
-        own time. Small ones are trained as one stack, faster than one after the other.
+        Number of networks to train (an ensemble). They differ in their initial weights, the order
+        of the rows and the dropout masks. The estimator predicts the mean of their probabilities
+        or predictions. All members share the held-out rows; early stopping acts on each member
+        separately. Small networks are trained as one stack, which is faster than training them
+        one by one.
 
     loss : str or ClassificationLoss, default='log_loss'
-        What is minimised. A name or an object:
+        Loss to minimize, a name or an object:
 
-        - 'log_loss', the log loss, with the targets smoothed by `label_smoothing`
+        - 'log_loss': the log loss, with the targets smoothed by `label_smoothing`
 
-        An object, see :class:`sknormnet.Loss`, is one of a class that derives from
-        `BinaryLogLoss`, for two classes and multilabel targets, or from `MulticlassLogLoss`,
-        both of ``sknormnet.nn.losses``.
+        The class of an object, see :class:`sknormnet.Loss`, derives from `BinaryLogLoss` for two
+        classes and multilabel targets, or from `MulticlassLogLoss`, both in
+        ``sknormnet.nn.losses``.
 
     class_weight : dict, 'balanced' or None, default=None
-        Weight of each class, ``{label: weight}`` with 1 for classes that it does not name,
-        which multiplies the weight of its rows; finite and not negative. 'balanced' gives each
-        class the same sum of weights. Not supported for multilabel targets; 'balanced' not by
-        `partial_fit`.
+        Weights of the classes, ``{label: weight}``; finite and not negative. Classes that the
+        dict does not contain have weight 1. The weight of each row is multiplied by that of its
+        class. 'balanced' gives each class the same sum of weights. Not supported for multilabel
+        targets. `partial_fit` does not support 'balanced'.
 
-    label_smoothing : float, default=0.01
-        Share of each target, in [0, 1), that is spread evenly over all classes, which keeps
-        the network from boundless confidence in its training rows [7]_. Only used when
-        ``loss='log_loss'``.
+    random_state : int, RandomState instance or None, default=None
+        Seeds four independent random streams: for the initial weights, the order of the rows, the
+        dropout masks and the validation split. Pass an int for reproducible results.
+
+    warm_start : bool, default=False
+        Whether `fit` starts from the last solution instead of new weights. The solver's state,
+        the schedule and the patience of early stopping are reset in each call. If there are
+        held-out rows, the last solution is scored on those of the new call first, and is kept if
+        no epoch scores better.
+
+    verbose : bool or int, default=False
+        What to print while training:
+
+        - 1 or True: a progress line with the epoch, loss, validation score, learning rate and
+          time left. It is redrawn in place in a terminal or a notebook. Elsewhere, such as in a
+          log file, a line is printed after each tenth of the training.
+        - 2: a table with a row for each epoch.
+
+        Both end with a line that states after how many epochs training ended and which epoch was
+        best. Values are averaged over members of an ensemble that train together.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted; the labels' numbers for multilabel targets. Classes that only
-        rows of weight 0 have are not among them.
+        The classes, sorted; the column numbers of the labels for multilabel targets. Classes that
+        occur only in rows of weight 0 are left out.
 
     loss_ : float
         Loss of the last iteration.
 
     best_loss_ : float or None
         Lowest loss of all iterations of the last `fit` and of the calls of `partial_fit` since.
-        None where held-out rows were scored.
+        None if there were held-out rows.
 
-    loss_curve_ : list of float of length `n_iter_`
-        Loss of each iteration; goes on over calls with warm_start and `partial_fit`, which
-        keeps the last 1,000 epochs. This and all below that is said of iterations are means
-        over the members that still train.
+    loss_curve_ : list of float
+        Loss of each iteration: of an epoch or, if ``solver='lbfgs'``, of an iteration of L-BFGS.
+        Calls of `fit` with `warm_start` and of `partial_fit` append to the list; `partial_fit`
+        keeps the last 1,000 epochs. For an ensemble, this list and the values per epoch below are
+        means over the members that were still training.
 
-    validation_scores_ : list of float of length `n_iter_` or None
-        Score of the held-out rows after each epoch: accuracy, unless `scoring` says
-        otherwise. None without any.
+    validation_scores_ : list of float or None
+        Score on the held-out rows after each epoch: accuracy, unless `scoring` is set. None if
+        there were no held-out rows.
 
     best_validation_score_ : float or None
-        Score at which the network was kept: the best of the last call, including that of the
-        network a call with warm_start begins with. None without held-out rows.
+        Score of the network that was kept: the best score of the last call. In a call with
+        `warm_start`, the score of the network before training counts too. None if there were no
+        held-out rows.
 
     best_epoch_ : int or ndarray of int of shape (n_members,)
-        Epoch whose weights were kept, counted from 1 in `loss_curve_` and `history_`: the one
-        with the best score on held-out rows, or the last one without any. If no epoch of a call
-        with warm_start scores better than the network it begins with, it stays as it was. An
-        array if `n_members` is above 1.
+        Epoch whose parameters were kept, counted from 1 in `loss_curve_` and `history_`. It is
+        the epoch with the best score on held-out rows, or the last epoch if there were none. If
+        no epoch of a call with `warm_start` scored better than the network before training,
+        `best_epoch_` does not change. An array if `n_members` is above 1.
 
     history_ : dict of str to list of float
-        By epoch, going on as `loss_curve_` does: 'loss', 'validation_loss', 'validation_score',
-        'learning_rate' (at the end of the epoch) and 'seconds'. Lists of what was never
-        recorded are empty; the others have NaN for epochs of calls that did not record it.
+        Values per epoch, appended to as `loss_curve_` is: 'loss', 'validation_loss',
+        'validation_score', 'learning_rate' (at the end of the epoch) and 'seconds'. Quantities
+        that were never recorded are empty lists. The other lists have NaN for epochs of calls
+        that did not record them.
 
     t_ : int
-        Number of training samples that the solver has seen, for the same member.
+        Number of training samples that the solver has seen, for the member that trained longest.
 
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of each layer. These and the arrays below are read-only; with `n_members` above
-        1, they have an axis for the members in front.
+        Weights of each layer. With `input_bins`, the inputs of the first layer are the features,
+        followed by their encoding, bin by bin. This array and those below are read-only. With
+        `n_members` above 1, they have an additional first axis for the members.
 
     intercepts_ : list of ndarray of shape (fan_out,)
-        Biases of each layer; zeros for a layer in front of batch norm, which has none.
+        Biases of each layer. Layers directly followed by batch norm have none; theirs are given
+        as zeros.
 
     gammas_, betas_ : list of ndarray of shape (n_units,)
-        Batch norm's learned scale and shift, for each hidden layer. Empty without it.
+        Batch norm's trained scale and shift for each hidden layer. Empty without batch norm.
 
     running_means_, running_vars_ : list of ndarray of shape (n_units,)
-        Mean and biased variance that batch norm predicts with, for each hidden layer.
-        Empty without it.
+        Mean and biased variance that batch norm uses in prediction, for each hidden layer. Empty
+        without batch norm.
 
     n_features_in_ : int
         Number of features seen during fit.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if X has names that are all strings.
+        Names of features seen during fit. Only defined if X has feature names that are all
+        strings.
 
     n_iter_ : int
-        Number of iterations of the last call, of the member that trained longest.
+        Number of iterations of the last call, for the member that trained longest.
 
     n_layers_ : int
-        Number of layers, input and output among them.
+        Number of layers, including the input and output layers.
 
     n_outputs_ : int
-        Number of the network's outputs.
+        Number of outputs of the network.
 
     out_activation_ : str
-        Name of the function from raw predictions to probabilities.
+        Name of the inverse link, the function from raw predictions to probabilities.
 
     See Also
     --------
@@ -464,14 +503,15 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     def partial_fit(self, X, y, sample_weight=None, classes=None) -> Self:
         """Train for one epoch on the given rows, starting from the current network.
 
-        The solver's state, the random streams and batch norm's running statistics continue from
-        call to call. Parameters that have been set since the last call, such as `weight_decay`
-        or `learning_rate_init`, act from this call on. Under a planned schedule, such as
-        the default `learning_rate`, the learning rate falls with the number of minibatches so
-        far, to a tenth of `learning_rate_init`.
+        The solver's state, the random streams and batch norm's running statistics are kept
+        between calls. Changes of parameters such as `weight_decay` or `learning_rate_init` take
+        effect in the next call. Under a planned schedule, such as the default `learning_rate`,
+        the learning rate decreases with the number of minibatches in all calls so far, down to a
+        tenth of `learning_rate_init`.
 
-        With batch norm, a call with a single row, or with rows that are all equal, leaves the
-        network as it is and warns. `loss_curve_` and `history_` keep the last 1,000 epochs.
+        With batch norm, a call with a single row, or with rows that are all equal, gives a
+        warning and does not change the network. `loss_curve_` and `history_` keep the last 1,000
+        epochs.
 
         Parameters
         ----------
@@ -480,25 +520,25 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             The targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts for, relative to the others of this call; not negative.
+            Weights of the rows, relative to the others of this call; not negative.
         classes : array-like of shape (n_classes,), default=None
-            All classes there will ever be, in any order. Needed by the first call only; y
-            need not hold them all.
+            All classes that may occur in any call, in any order. Required in the first call
+            only; y need not contain all of them.
 
         Returns
         -------
         self : object
-            The estimator, trained further.
+            The trained estimator.
 
         Raises
         ------
         ValueError
-            As `fit` does, and with ``early_stopping=True``.
+            In the same cases as `fit`, and if ``early_stopping=True``.
         """
         if self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' is not supported by partial_fit, which does not see"
-                " all of y. Pass the weights as a dict, from"
+                " all of y. Pass the weights as a dict, for example computed with"
                 " sklearn.utils.class_weight.compute_class_weight."
             )
         with working_copy(self) as copied:
@@ -517,7 +557,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The most probable class of each row, or all labels with a probability above 0.5.
+            The most probable class of each row. For multilabel targets, an indicator matrix of
+            the labels with a probability above 0.5.
         """
         (decided,) = self._predict_by_chunks(X, lambda raws: (self._decided(raws),))
         if self._is_multilabel:
@@ -525,7 +566,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         return self.classes_[decided.ravel().astype(np.intp)]
 
     def decision_function(self, X) -> np.ndarray:
-        """Return the network's raw predictions, before softmax or logistic function.
+        """Return raw predictions (logits), the network's output before the inverse link.
 
         Parameters
         ----------
@@ -535,8 +576,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         Returns
         -------
         raw : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Log odds of ``classes_[1]`` for two classes, and of each label for multilabel
-            targets; unnormalised log probabilities for more classes.
+            For two classes, the log odds of ``classes_[1]``. For more classes, unnormalized log
+            probabilities. For multilabel targets, the log odds of each label.
         """
         (raw,) = self._predict_by_chunks(X, lambda raws: (self._pooled(raws),))
         return raw.ravel() if raw.shape[1] == 1 else raw
@@ -549,18 +590,18 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The inputs.
         return_std : bool, default=False
-            Whether to return their standard deviation as well: over the members or, of a single
-            network, over 100 samples of `predict_proba_samples`, drawn from a seed of their own,
-            the same in each call.
+            Whether to return the standard deviation of the probabilities too. It is taken over
+            the members of an ensemble. For a single network, it is taken over 100 samples of
+            `predict_proba_samples`, with the same seed in each call.
 
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
-            Probability of each class, in the order of `classes_`, or of each label. Worked
-            out in float64 and returned in the network's dtype. None is 0: those too small
-            for the dtype come out as tiny numbers in the right order.
+            Probability of each class, in the order of `classes_`, or of each label. Computed in
+            float64 and returned in the network's dtype. Probabilities are never exactly 0:
+            underflow becomes tiny positive values in the right order.
         p_std : ndarray of shape (n_samples, n_classes)
-            How unsure the networks are of them. Only with `return_std`.
+            Standard deviation of each probability. Only if ``return_std=True``.
         """
         if not return_std:
             return self._predict_by_chunks(X, lambda raws: (self._proba(self._pooled(raws)),))[0]
@@ -576,7 +617,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         return _decide(self._pooled(raws), self._loss)
 
     def _pooled(self, raws: list[np.ndarray]) -> np.ndarray:
-        """The raw predictions that stand for the mean of the members' probabilities."""
+        """Raw predictions whose inverse link is the mean of the members' probabilities."""
         return raws[0] if len(raws) == 1 else self._loss.pooled(raws)
 
     def _proba(self, raw: np.ndarray) -> np.ndarray:
@@ -591,29 +632,30 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         return p.astype(raw.dtype, copy=False)
 
     def predict_proba_samples(self, X, n_samples=100, random_state=None) -> np.ndarray:
-        """Predict probabilities with dropout on, again and again (Monte-Carlo dropout).
+        """Predict probabilities several times with dropout on (Monte-Carlo dropout).
 
-        The spread over the samples tells how unsure the network is of its probabilities; their
-        mean is a more cautious prediction. The estimator is left as it is.
+        The spread of the samples measures how uncertain the network is about its probabilities.
+        Their mean is a less confident prediction. For an ensemble, the samples are drawn from
+        one member after the other. The estimator is not changed.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_rows, n_features)
             The inputs.
         n_samples : int, default=100
-            How often to predict.
+            Number of predictions per row.
         random_state : int, RandomState instance or None, default=None
-            Draws the dropout masks.
+            Seeds the dropout masks. Pass an int for reproducible results.
 
         Returns
         -------
         samples : ndarray of shape (n_samples, n_rows, n_classes)
-            The probabilities, each time by thinned networks.
+            The probabilities of each sample.
 
         Raises
         ------
         ValueError
-            If the network has no dropout.
+            If the network was fitted without dropout.
 
         References
         ----------
@@ -624,10 +666,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         return np.stack([self._proba(raw) for raw in samples])
 
     def predict_log_proba(self, X) -> np.ndarray:
-        """Predict logarithms of probabilities.
+        """Predict log probabilities.
 
-        Unlike ``log(predict_proba(X))``, they are exact where a probability is too small
-        for its dtype.
+        Unlike ``log(predict_proba(X))``, they are exact even if a probability is too small for
+        the dtype.
 
         Parameters
         ----------
@@ -647,10 +689,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         return self._predict_by_chunks(X, log_proba)[0]
 
     def _log_proba(self, raw: np.ndarray) -> np.ndarray:
-        """Raw predictions -> log probabilities in float64, finite in the dtype of `raw`."""
+        """Return log probabilities in float64 that are finite in the dtype of `raw`."""
         wide = raw.astype(np.float64)
         if self.out_activation_ == "logistic" and not self._is_multilabel:
-            wide = np.hstack([-wide, wide])  # the odds of either class
+            wide = np.hstack([-wide, wide])  # log odds of both classes
         with np.errstate(over="ignore"):
             log_p = self._loss.log_inverse_link(wide)
         return np.maximum(log_p, np.finfo(raw.dtype).min)
@@ -699,7 +741,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
                     "The keys of class_weight must be among the classes,"
                     f" {self.classes_.tolist()}. Got {sorted(unknown, key=str)} instead."
                 )
-        # A row of weight 0 may have a class of its own: it gets a number that is not used.
+        # A zero-weight row may have a class that is not in classes_: its code is not used.
         last = len(self.classes_) - 1
         codes = np.searchsorted(self.classes_, y)
         codes = np.minimum(codes, last, out=codes).astype(np.min_scalar_type(last))
@@ -708,7 +750,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         return self._loss_with("softmax"), codes, len(self.classes_)
 
     def _loss_with(self, out_activation: str) -> ClassificationLoss:
-        """The loss, which must have the inverse link that the targets need."""
+        """Return the loss; raise an error if its inverse link does not fit the targets."""
         table, smoothing = CLASSIFICATION_LOSSES[out_activation], float(self.label_smoothing)
         loss = self._choose_loss(table, ClassificationLoss, label_smoothing=smoothing)
         if loss.out_activation != out_activation:
@@ -721,7 +763,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         return loss
 
     def _set_classes(self, y, multilabel: bool, incremental: bool) -> None:
-        """Define `classes_` by y, or check y against them."""
+        """Set `classes_` from y, or check y against `classes_`."""
         classes = unique_labels(y)
         if not hasattr(self, "classes_") or not (incremental or self.warm_start):
             self.classes_ = classes
@@ -756,5 +798,5 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
 
 def _decide(raw: np.ndarray, loss) -> np.ndarray:
-    """Raw predictions -> the likeliest targets, encoded as the loss takes them."""
+    """Return the most probable targets, encoded as the loss takes them."""
     return raw > 0 if loss.out_activation == "logistic" else raw.argmax(axis=1)

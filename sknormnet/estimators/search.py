@@ -1,4 +1,4 @@
-"""Searches over settings that train candidates and folds together, as stacks of networks."""
+"""Hyperparameter searches that train candidates and folds together, as stacks of networks."""
 
 import math
 import pickle
@@ -427,8 +427,8 @@ class Portion:
                 fits[0].error = _without_frames(error)
             else:
                 warnings.warn(
-                    f"{len(fits)} networks could not be trained together, so each is trained on"
-                    f" its own. The error was: {error!r}",
+                    f"{len(fits)} networks could not be trained together, so they are trained one"
+                    f" by one. The error was: {error!r}",
                     stacklevel=2,
                 )
             for fit in fits:
@@ -511,48 +511,50 @@ def run_pack(tasks: list[Task]) -> list[dict]:
 class PackedGridSearchCV(GridSearchCV):
     """Grid search that trains candidates and folds together.
 
-    A drop-in for :class:`~sklearn.model_selection.GridSearchCV`, with the same parameters,
-    attributes, methods and results, for :class:`NormNetClassifier` and
-    :class:`NormNetRegressor` or a :class:`~sklearn.pipeline.Pipeline` that ends in one. Small
-    networks spend much of their time on calls. Here, networks of equal shape, activation, batch
-    norm, solver and batch size, with as many rows, are trained as one stack, whatever their
-    fold, `keep_prob`, `alpha`, `weight_decay`, `learning_rate_init`, `learning_rate`,
-    `momentum`, `init`, `class_weight` and `random_state`. Candidates that agree on the
-    parameters of the earlier steps of a pipeline share one fit of these steps in each fold. With
-    an integer `random_state`, each network is the one that `GridSearchCV` would have found.
+    A drop-in replacement for :class:`~sklearn.model_selection.GridSearchCV`, with the same
+    parameters, attributes, methods and results. It searches over :class:`NormNetClassifier`,
+    :class:`NormNetRegressor` or a :class:`~sklearn.pipeline.Pipeline` that ends in one of them.
+
+    Call overhead is a large part of the training time of small networks. This search trains
+    several networks as one stack. The networks of a stack have the same shape, activation, batch
+    norm, solver, batch size and number of training rows. They may differ in their fold,
+    `keep_prob`, `alpha`, `weight_decay`, `learning_rate_init`, `learning_rate`, `momentum`,
+    `init`, `class_weight` and `random_state`. Candidates with the same parameters of the earlier
+    steps of a pipeline share one fit of these steps in each fold. With an integer
+    `random_state`, each network is the same as with `GridSearchCV`.
 
     Parameters
     ----------
     estimator, param_grid, scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, \
 return_train_score
-        As of :class:`~sklearn.model_selection.GridSearchCV`. Each of `n_jobs` workers takes up
-        to 24 fits at a time, a pack. With a `verbose` above 0, the search prints after each pack
-        how many fits are done and the seconds since the start.
+        The same as in :class:`~sklearn.model_selection.GridSearchCV`. Each of the `n_jobs`
+        workers takes up to 24 fits at a time, called a pack. If `verbose` is above 0, the search
+        prints the number of finished fits and the elapsed seconds after each pack.
 
     See Also
     --------
-    PackedRandomizedSearchCV : The same for random draws of settings.
-    sklearn.model_selection.GridSearchCV : All that is said of parameters and attributes there
-        holds here.
+    PackedRandomizedSearchCV : The same for random search.
+    sklearn.model_selection.GridSearchCV : Documents the shared parameters and attributes.
 
     Notes
     -----
-    `mean_fit_time` counts an even share of the time that a stack takes to train, and of the
-    time that shared steps take to fit.
+    **Fit times.** The time to train a stack is divided evenly among its networks in
+    `mean_fit_time`. So is the time to fit steps that are shared.
 
     **Memory.** Beyond what `GridSearchCV` needs, each worker holds at most 64 MiB of training
-    rows, or two copies of those of one fold if these are larger. This holds for rows as the
-    networks get them, behind the steps and as an array or CSR matrix, and for any container of
-    X. Rows that the steps themselves store are not counted.
+    rows, or two copies of the training rows of one fold if those are larger. This limit applies
+    to the transformed rows that the networks get, as an array or CSR matrix, whatever the type
+    of X. Rows that the steps of a pipeline store are not counted.
 
-    **What is fitted one by one.** scikit-learn's own code fits estimators that are no such
-    network, networks and steps that have callbacks of their own, and subclasses with another
-    `fit`. With `return_train_score=True`, it also fits pipelines whose steps change the training
-    rows in place, because it scores the changed rows. If a stack cannot be trained, for example
-    because a callable `learning_rate` raises an error, a warning is given, and its networks are
-    trained one by one. A scorer or a fit that fails affects only its own candidate.
+    **What is fitted one by one.** Some estimators are fitted by scikit-learn's own code:
+    estimators of other classes, networks and steps that have callbacks of their own, and
+    subclasses that override `fit`. If ``return_train_score=True``, so are pipelines with steps
+    that change the training rows in place, because scikit-learn scores the changed rows. If
+    training a stack fails, for example because a callable `learning_rate` raises an error, the
+    search warns and trains its networks one by one. A failing scorer or fit affects only its own
+    candidate.
 
-    **Callbacks** that are set on the search get the end of each fit, but not of its epochs.
+    **Callbacks** set on the search are notified of the end of each fit, but not of each epoch.
 
     Examples
     --------
@@ -575,20 +577,21 @@ return_train_score
 
 
 class PackedRandomizedSearchCV(RandomizedSearchCV):
-    """Randomised search that trains candidates and folds together.
+    """Randomized search that trains candidates and folds together.
 
-    What :class:`PackedGridSearchCV` is to :class:`~sklearn.model_selection.GridSearchCV`, this is
-    to :class:`~sklearn.model_selection.RandomizedSearchCV`.
+    A drop-in replacement for :class:`~sklearn.model_selection.RandomizedSearchCV`. It trains
+    networks in the same way as :class:`PackedGridSearchCV`.
 
     Parameters
     ----------
     estimator, param_distributions, n_iter, scoring, n_jobs, refit, cv, verbose, pre_dispatch, \
 random_state, error_score, return_train_score
-        As of :class:`~sklearn.model_selection.RandomizedSearchCV`.
+        The same as in :class:`~sklearn.model_selection.RandomizedSearchCV`.
 
     See Also
     --------
-    PackedGridSearchCV : What is trained together, and how.
+    PackedGridSearchCV : The same for grid search; describes what is trained together.
+    sklearn.model_selection.RandomizedSearchCV : Documents the shared parameters and attributes.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Looking inside networks: while they train and afterwards, in numbers and in pictures."""
+"""Diagnostics of networks during and after training, as numbers and as plots."""
 
 from sknormnet.inspection.diagnostics import (
     BatchNormStatistics,

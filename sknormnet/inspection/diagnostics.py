@@ -1,7 +1,7 @@
-"""What goes on inside a network, in numbers; draws nothing.
+"""Diagnostics of networks as numbers, without plots.
 
-Each function returns frozen records, one for each layer (and epoch), in a list that is shown as
-a table of their scalars.
+The functions that describe layers return a list of frozen records, one for each layer (and
+epoch). The list is displayed as a table of the records' scalars.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -32,22 +32,22 @@ from sknormnet.nn.network import Network
 from sknormnet.training.loop import objective
 
 LEVELS = 5, 25, 50, 75, 95  # percentiles
-FLAT = 0.05  # of an activation's largest slope: below, a unit is saturated
+FLAT = 0.05  # fraction of an activation's largest slope below which a unit is saturated
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TrainingHistory(Record):
-    """What training an estimator was like, epoch by epoch.
+    """Values recorded in each epoch of the training of an estimator.
 
     Attributes
     ----------
     name : str
-        Of the estimator's class.
-    loss, validation_loss, validation_score, learning_rate, seconds : ndarray
-        As in `history_`; those of shape (0,) were not recorded.
+        Name of the estimator's class.
+    loss, validation_loss, validation_score, learning_rate, seconds : ndarray of shape (n_epochs,)
+        The same as in `history_`. Quantities that were not recorded have shape (0,).
     best_epoch : int or ndarray of int of shape (n_members,)
-        Number, from 1, of the epoch whose weights were kept, as in `best_epoch_`; of an
-        ensemble, for each of its members.
+        Epoch whose parameters were kept, counted from 1, as in `best_epoch_`. For an ensemble,
+        one for each member.
     """
 
     name: str
@@ -64,7 +64,7 @@ class TrainingHistory(Record):
         Returns
         -------
         frame : pandas.DataFrame
-            Its index counts the epochs from 1. Its columns are what was recorded in each epoch.
+            The index is the epoch, counted from 1. The columns are the recorded quantities.
 
         Raises
         ------
@@ -76,13 +76,13 @@ class TrainingHistory(Record):
         return pandas.DataFrame(self._columns(), index=epochs)
 
     def _columns(self) -> dict[str, np.ndarray]:
-        """What was recorded in each epoch."""
+        """The quantities that were recorded in each epoch."""
         n_epochs = len(self.loss)
         columns = {k: x for k, x in vars(self).items() if k not in ("name", "best_epoch")}
         return {k: x for k, x in columns.items() if len(x) == n_epochs}
 
     def _repr_html_(self) -> str:
-        """The table in a notebook; the epochs that were kept are in bold."""
+        """The table in a notebook; the best epochs are in bold."""
         columns, n_epochs = self._columns(), len(self.loss)
         best = [i for i in np.ravel(self.best_epoch - 1).tolist() if 0 <= i < n_epochs]
         shown = excerpt(n_epochs, keep=best)
@@ -99,28 +99,28 @@ class TrainingHistory(Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LayerStatistics(Record):
-    """How the values at one stage of a hidden layer are distributed over some rows.
+    """Distribution of the values at one stage of a hidden layer over given rows.
 
     Attributes
     ----------
     layer : int
-        Number of the hidden layer, from 0.
+        Index of the hidden layer, counted from 0.
     stage : {"linear", "activation", "batchnorm"}
-        What has just been done: weights and biases, activation function, or batch norm.
+        The operation that computed the values: weights and biases, activation, or batch norm.
     mean, std : float
-        Over all rows and units.
+        Mean and standard deviation over all rows and units.
     quantiles : ndarray of shape (5,)
         The 5, 25, 50, 75 and 95 % quantiles of all values.
     dead : float
-        Share of the units whose activation has slope 0 on every row, so that no
-        gradient gets through them; NaN for other stages.
+        Fraction of the units whose activation has slope 0 on every row, so that they pass no
+        gradient on; NaN for other stages.
     saturated : float
-        Share of the units whose activation has, on average over the rows, less than a
-        twentieth of its largest slope, the dead ones among them; NaN for other stages.
+        Fraction of the units whose absolute slope, averaged over the rows, is below 5 % of the
+        largest slope of the activation. Dead units are included. NaN for other stages.
     unit_means, unit_stds : ndarray of shape (n_units,)
-        Over the rows, unit by unit.
+        Mean and standard deviation of each unit over the rows.
     epoch : int or None
-        How many epochs of training came before, where a recorder counted them.
+        Number of epochs trained before, if a recorder counted them.
     """
 
     layer: int
@@ -137,20 +137,22 @@ class LayerStatistics(Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BatchNormStatistics(Record):
-    """What a layer's batch norm predicts with, beside what some rows would have it be.
+    """A layer's batch-norm statistics for prediction, compared with those of given rows.
 
     Attributes
     ----------
     layer : int
-        Number of the hidden layer, from 0.
+        Index of the hidden layer, counted from 0.
     running_mean, running_var : ndarray of shape (n_units,)
-        What it predicts with: `running_means_` and `running_vars_`.
+        Statistics used in prediction: `running_means_` and `running_vars_`.
     batch_mean, batch_var : ndarray of shape (n_units,)
-        Mean and biased variance of what it gets for the rows.
+        Mean and biased variance of batch norm's inputs for the given rows.
     shift : ndarray of shape (n_units,)
-        ``(batch_mean - running_mean) / sqrt(running_var + batchnorm_epsilon)``
+        Difference of the means in standard deviations,
+        ``(batch_mean - running_mean) / sqrt(running_var + batchnorm_epsilon)``.
     ratio : ndarray of shape (n_units,)
-        ``sqrt((batch_var + batchnorm_epsilon) / (running_var + batchnorm_epsilon))``
+        Ratio of the standard deviations,
+        ``sqrt((batch_var + batchnorm_epsilon) / (running_var + batchnorm_epsilon))``.
     """
 
     layer: int
@@ -173,21 +175,21 @@ class BatchNormStatistics(Record):
 
 @dataclass(frozen=True, repr=False)
 class LayerGradient(Record):
-    """How long a layer's gradient and update are beside its weights.
+    """Norms of a layer's gradient, weights and update.
 
     Attributes
     ----------
     layer : int
-        Number of the layer, from 0; the last one is the output.
+        Index of the layer, counted from 0; the last one is the output layer.
     gradient_norm : float
         Euclidean norm of the gradient of the loss with respect to the layer's weights.
     weight_norm : float
-        Euclidean norm of these weights.
+        Euclidean norm of the layer's weights.
     update_ratio : float
-        Norm of the weights' change in the last epoch divided by their norm before it; NaN
-        where no recorder saw that epoch.
+        Norm of the change of the weights in the last epoch, divided by their norm before that
+        epoch. NaN if no recorder observed the epoch.
     epoch : int or None
-        How many epochs of training came before, where a recorder counted them.
+        Number of epochs trained before, if a recorder counted them.
     """
 
     layer: int
@@ -199,20 +201,22 @@ class LayerGradient(Record):
 
 @dataclass(frozen=True, repr=False)
 class LayerShift(Record):
-    """How far the outputs of a hidden layer, the next one's inputs, have moved.
+    """How far the outputs of a hidden layer, which are the next layer's inputs, have moved.
 
-    A distance is the root mean square over the units of the difference between their means,
-    divided by the root mean square of their standard deviations before.
+    The distance between two epochs is the root mean square, over the units, of the difference
+    between their means. It is divided by the root mean square of the units' standard deviations
+    in the earlier epoch.
 
     Attributes
     ----------
     layer : int
-        Number of the hidden layer, from 0.
+        Index of the hidden layer, counted from 0.
     shift : float
-        Distance from the epoch before.
+        Distance from the previous epoch.
     drift : float
-        Distance from the first epoch recorded.
+        Distance from the first recorded epoch.
     epoch : int or None
+        Number of epochs trained before.
     """
 
     layer: int
@@ -223,17 +227,19 @@ class LayerShift(Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SearchTable(Record):
-    """Scores of a search over two of its parameters.
+    """Scores of a search as a table of two of its parameters.
 
     Attributes
     ----------
     x, y : str
-        Names of the parameters of the columns and of the rows.
+        Names of the parameters in the columns and in the rows.
     x_values, y_values : list
+        Values of these parameters.
     metric : str
+        Name of the scorer.
     mean, std : ndarray of shape (len(y_values), len(x_values))
-        Mean and standard deviation over the folds of the best candidate with these values,
-        whatever its other parameters; NaN where there is none.
+        Mean and standard deviation of the score over the folds. Each entry is that of the best
+        candidate with these two values, whatever its other parameters; NaN if there is none.
     """
 
     x: str
@@ -250,7 +256,7 @@ class SearchTable(Record):
         Returns
         -------
         frame : pandas.DataFrame of shape (len(y_values), len(x_values))
-            Its index and columns are the values of the parameters `y` and `x`.
+            The index has the values of parameter `y`, the columns those of parameter `x`.
 
         Raises
         ------
@@ -262,7 +268,7 @@ class SearchTable(Record):
             pandas.Index(
                 [x if isinstance(x, Hashable) else str(x) for x in values],
                 name=name,
-                tupleize_cols=False,  # a tuple of sizes is one value
+                tupleize_cols=False,  # a tuple of layer sizes is one value
             )
             for values, name in ((self.y_values, self.y), (self.x_values, self.x))
         )
@@ -283,16 +289,17 @@ class SearchTable(Record):
 
 
 def training_history(estimator) -> TrainingHistory:
-    """Return what training was like.
+    """Return the training history of a fitted estimator.
 
     Parameters
     ----------
     estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
-        Fitted. Of an ensemble, the means over its members.
+        The fitted estimator.
 
     Returns
     -------
     history : TrainingHistory
+        Values for each epoch. For an ensemble, means over its members.
 
     Examples
     --------
@@ -313,24 +320,24 @@ def training_history(estimator) -> TrainingHistory:
 def layer_statistics(
     estimator, X, *, training: bool = False, member: int = 0
 ) -> RecordList[LayerStatistics]:
-    """Describe the values in each hidden layer for some rows, stage by stage.
+    """Return statistics of the values in each hidden layer, stage by stage, for given rows.
 
     Parameters
     ----------
     estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
-        Fitted.
+        The fitted estimator.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        The rows, all taken at a time.
+        The rows. All are processed at once.
     training : bool, default=False
-        Whether batch norm normalises by the rows' own mean and variance, as in training, or by
-        its running statistics, as in prediction. Dropout is off either way.
+        Whether batch norm uses the mean and variance of the given rows, as in training, or its
+        running statistics, as in prediction. Dropout is off in both cases.
     member : int, default=0
-        Number of the network, in an ensemble.
+        Index of the network in an ensemble.
 
     Returns
     -------
     statistics : RecordList of LayerStatistics
-        For each hidden layer its stages, in the order in which they are computed.
+        One for each stage of each hidden layer, in the order of computation.
 
     Examples
     --------
@@ -350,18 +357,19 @@ def layer_statistics(
 
 
 def batchnorm_statistics(estimator, X, *, member: int = 0) -> RecordList[BatchNormStatistics]:
-    """Compare what batch norm predicts with to what it would see in some rows.
+    """Compare batch norm's statistics for prediction with those of given rows.
 
-    Rows like those of training differ by chance only; others tell that the data have shifted.
+    For rows distributed like the training rows, the two differ only by chance. Larger differences
+    indicate that the data have shifted.
 
     Parameters
     ----------
     estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
-        Fitted with batch norm.
+        The estimator, fitted with batch norm.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        The rows. They pass the layers before as in prediction.
+        The rows. The layers before each batch norm process them as in prediction.
     member : int, default=0
-        Number of the network, in an ensemble.
+        Index of the network in an ensemble.
 
     Returns
     -------
@@ -389,28 +397,28 @@ def batchnorm_statistics(estimator, X, *, member: int = 0) -> RecordList[BatchNo
 def layer_gradients(
     estimator, X, y, *, sample_weight=None, member: int = 0
 ) -> RecordList[LayerGradient]:
-    """Return how long the gradient of each layer's weights is, on some rows.
+    """Return the norm of the gradient with respect to each layer's weights, for given rows.
 
-    It is that of the loss that training minimises, L2 included, for the rows as one batch:
-    batch norm goes by their own statistics. Dropout is off.
+    It is the gradient of the loss that training minimizes, including the L2 penalty. The rows
+    form one batch, and batch norm uses the statistics of this batch. Dropout is off.
 
     Parameters
     ----------
     estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
-        Fitted.
+        The fitted estimator.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        The rows, all taken at a time.
+        The rows. All are processed at once.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Their targets.
+        The targets.
     sample_weight : array-like of shape (n_samples,), default=None
-        Their weights.
+        Weights of the rows.
     member : int, default=0
-        Number of the network, in an ensemble.
+        Index of the network in an ensemble.
 
     Returns
     -------
     gradients : RecordList of LayerGradient
-        One for each layer, the last one the output.
+        One for each layer, including the output layer.
     """
     network = network_of(estimator, member).without_noise()
     X, net = _inputs(estimator, X), net_of(estimator)
@@ -425,17 +433,17 @@ def layer_gradients(
 
 
 def layer_shift(statistics: Sequence[LayerStatistics]) -> RecordList[LayerShift]:
-    """Return how far what each hidden layer hands on has moved, epoch by epoch.
+    """Return how far the outputs of each hidden layer have moved, epoch by epoch.
 
     Parameters
     ----------
     statistics : list of LayerStatistics
-        As a :class:`TrainingRecorder` collects them.
+        Collected by a :class:`TrainingRecorder`, as its `layer_statistics_`.
 
     Returns
     -------
     shifts : RecordList of LayerShift
-        For each hidden layer and each epoch but the first.
+        One for each hidden layer and each epoch but the first.
 
     References
     ----------
@@ -443,7 +451,7 @@ def layer_shift(statistics: Sequence[LayerStatistics]) -> RecordList[LayerShift]
     reducing internal covariate shift", arXiv 1502.03167.
     """
     outputs: dict[int, dict[Any, LayerStatistics]] = {}
-    for x in statistics:  # the last stage of a layer is what it hands on
+    for x in statistics:  # the last stage is the output of the layer
         outputs.setdefault(x.layer, {})[x.epoch] = x
     shifts: RecordList[LayerShift] = RecordList()
     for layer, by_epoch in outputs.items():
@@ -458,17 +466,17 @@ def layer_shift(statistics: Sequence[LayerStatistics]) -> RecordList[LayerShift]
 
 
 def search_table(search, x: str, y: str, *, metric: str = "score") -> SearchTable:
-    """Return the scores of a search over two of its parameters.
+    """Return the scores of a search as a table of two of its parameters.
 
     Parameters
     ----------
     search : GridSearchCV, RandomizedSearchCV or dict
-        A search that is fitted, or its `cv_results_`.
+        A fitted search, or its `cv_results_`.
     x, y : str
-        Names of the parameters of the columns and of the rows. The last part of a name, such
-        as ``keep_prob`` of ``normnetclassifier__keep_prob``, will do.
+        Names of the parameters in the columns and in the rows. The last part of a name is
+        sufficient, such as ``keep_prob`` for ``normnetclassifier__keep_prob``.
     metric : str, default="score"
-        Name of the scorer, of a search with several.
+        Name of the scorer, for a search with several.
 
     Returns
     -------
@@ -485,7 +493,7 @@ def search_table(search, x: str, y: str, *, metric: str = "score") -> SearchTabl
     stds = _result(results, f"std_test_{metric}")
     x_values, y_values = _distinct(across), _distinct(down)
     mean, std = np.full((2, len(y_values), len(x_values)), np.nan)
-    for candidate in np.argsort(means):  # the best come last, but for those that failed
+    for candidate in np.argsort(means):  # best candidates last; failed ones are skipped
         at = _index(y_values, down[candidate]), _index(x_values, across[candidate])
         if np.isfinite(means[candidate]) and None not in at:
             mean[at], std[at] = means[candidate], stds[candidate]
@@ -493,20 +501,24 @@ def search_table(search, x: str, y: str, *, metric: str = "score") -> SearchTabl
 
 
 def initialized(estimator, X, y) -> Any:
-    """Return a clone that is fitted but for the training: as `fit` would begin it.
+    """Return an initialized but untrained clone: the state in which `fit` starts training.
 
-    Batch norm's statistics are those of the rows.
+    The steps of a pipeline before the network are fitted. Batch norm's statistics are those of
+    the given rows.
 
     Parameters
     ----------
     estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
+        The estimator to clone.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The training inputs.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        The targets.
 
     Returns
     -------
     estimator : object
-        Of the same class.
+        The clone. It can predict, as a fitted estimator can.
 
     Examples
     --------
@@ -528,18 +540,19 @@ def initialized(estimator, X, y) -> Any:
 
 
 def columns(records: Sequence[Any]) -> dict[str, list]:
-    """Return the records' scalars as columns, ready for a `pandas.DataFrame`.
+    """Return the scalars of records as columns, ready for a `pandas.DataFrame`.
 
     Parameters
     ----------
-    records : sequence of LayerStatistics, of LayerGradient, ...
-        All of one kind.
+    records : sequence of LayerStatistics, LayerGradient, ...
+        Records of the same class.
 
     Returns
     -------
     columns : dict of str to list
-        Without the arrays in the records. Of BatchNormStatistics, whose values are all arrays,
-        the number of units, the largest absolute shift and the range of the ratios.
+        One list for each scalar field; arrays are left out. BatchNormStatistics hold arrays: their
+        columns are the layer, the number of units, the largest absolute shift, and the smallest
+        and largest ratio.
 
     Examples
     --------
@@ -556,7 +569,7 @@ def weights_of(network: Network) -> list[np.ndarray]:
 
 
 def net_of(estimator) -> BaseNormNet:
-    """The network's estimator: the one given, or the one that its pipeline ends in."""
+    """Return the network estimator: the given one, or the last step of a pipeline."""
     net = last_step(estimator)
     if not isinstance(net, BaseNormNet):
         raise TypeError(
@@ -567,7 +580,7 @@ def net_of(estimator) -> BaseNormNet:
 
 
 def network_of(estimator, member: int) -> Network:
-    """One of the networks that an estimator has been fitted with."""
+    """Return one of the networks of a fitted estimator."""
     net = net_of(estimator)
     check_is_fitted(net)
     runs = net._runs
@@ -579,7 +592,7 @@ def network_of(estimator, member: int) -> Network:
 
 
 def _inputs(estimator, X) -> Any:
-    """X as the network's estimator gets it, behind the steps of a pipeline."""
+    """Return X transformed by the steps of a pipeline before the network."""
     has_steps = isinstance(estimator, Pipeline) and len(estimator) > 1
     return estimator[:-1].transform(X) if has_steps else X
 
@@ -587,7 +600,7 @@ def _inputs(estimator, X) -> Any:
 def _stages(
     estimator, X, member: int, *, training: bool = False
 ) -> Iterator[tuple[int, Layer, Any, np.ndarray, np.ndarray]]:
-    """Number of the hidden layer, what is done, its arrays, before and after, step by step."""
+    """Yield index of the hidden layer, layer, its arrays, its inputs and outputs, per stage."""
     network = network_of(estimator, member)
     x = net_of(estimator)._validate_inputs(_inputs(estimator, X))
     x = x.astype(network.dtype, copy=False)
@@ -626,7 +639,7 @@ def _statistics(number: int, layer: Layer, x: np.ndarray, y: np.ndarray) -> Laye
 
 
 def _steepest(activation: Activation) -> float:
-    """The largest slope of an activation, where there is anything to see of it."""
+    """Return the largest absolute slope of an activation over [-8, 8]."""
     z = np.linspace(-8, 8, 1601)
     y = activation.function(z, np.empty_like(z))
     return float(np.abs(activation.derivative(z, y, np.empty_like(z))).max())
@@ -637,7 +650,7 @@ def _distance(before: LayerStatistics, now: LayerStatistics) -> float:
 
 
 def relative_norm(array: np.ndarray, base: np.ndarray) -> float:
-    """The norm of an array divided by that of another; NaN where that is 0."""
+    """Return the norm of an array divided by that of `base`; NaN if the latter is 0."""
     return _norm(array) / _norm(base) if base.any() else np.nan
 
 
@@ -650,7 +663,7 @@ def _score(mean: float, std: float) -> str:
 
 
 def _parameter(results: Mapping, name: str) -> Any:
-    """The values of a parameter, by the whole of its name or by its end."""
+    """Return the values of a parameter, given its full name or the last part of it."""
     names = [key.removeprefix("param_") for key in results if key.startswith("param_")]
     found = [x for x in names if x == name] or [x for x in names if x.endswith(f"__{name}")]
     if len(found) != 1:
@@ -673,7 +686,7 @@ def _result(results: Mapping, name: str) -> np.ndarray:
 
 
 def _distinct(values: Iterable) -> list:
-    """The values once: numbers by their size, others in the order of their first."""
+    """Return the distinct values: numbers sorted, others in the order of first occurrence."""
     found: list = []
     for value in values:
         if value is not np.ma.masked and _index(found, value) is None:
@@ -683,5 +696,5 @@ def _distinct(values: Iterable) -> list:
 
 
 def _index(values: list, value) -> int | None:
-    """Where a value stands; 1 and True are not the same, and neither are arrays compared."""
+    """Return the position of a value, compared by repr: 1 and True differ, arrays work too."""
     return next((i for i, x in enumerate(values) if repr(x) == repr(value)), None)

@@ -1,4 +1,4 @@
-"""Pictures of what the diagnostics find, in the form of scikit-learn's displays."""
+"""Plots of the diagnostics, in the form of scikit-learn's displays."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -25,15 +25,16 @@ STAGE_COLORS = {"linear": "#0072B2", "activation": "#E69F00", "batchnorm": "#009
 
 
 class Display:
-    """Base of the displays: it has the axes.
+    """Base class of the displays, which holds the axes.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        The first of the axes.
+        The first panel's axes.
     axes_ : ndarray of matplotlib.axes.Axes
-        All of them, one for each panel.
+        All axes, one for each panel.
     figure_ : matplotlib.figure.Figure
+        The figure that the axes belong to.
     """
 
     ax_: Any
@@ -42,14 +43,14 @@ class Display:
 
     @classmethod
     def _recorded(cls, estimator, X, y, member: int) -> TrainingRecorder:
-        """A recorder that has seen the fit of a clone."""
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")  # before the work is done
+        """Fit a clone and return a recorder that has observed the fit."""
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")  # before the fit
         recorder = TrainingRecorder(member=member)
         recorder.watch(clone(estimator)).fit(X, y)
         return recorder
 
     def _draw_on(self, ax, n_panels: int) -> list:
-        """Take the axes that are given, or make some: one for each panel."""
+        """Set the axes, the given ones or new ones, and return one for each panel."""
         check_matplotlib_support(f"{type(self).__name__}.plot")
         import matplotlib.pyplot as plt
 
@@ -68,13 +69,15 @@ class Display:
 
 
 class TrainingHistoryDisplay(Display):
-    """Loss and validation score, epoch by epoch; a dot marks the epoch that was kept.
+    """Loss and validation score, epoch by epoch; a dot marks the best epoch.
 
-    The members of an ensemble may have kept different epochs, with a dot on the mean curve each.
+    The curves of an ensemble are means over its members. Members may differ in their best epoch,
+    so there may be several dots.
 
     Parameters
     ----------
     history : TrainingHistory
+        As returned by :func:`training_history`.
 
     See Also
     --------
@@ -107,13 +110,14 @@ class TrainingHistoryDisplay(Display):
         Parameters
         ----------
         estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
-            Fitted.
+            The fitted estimator.
         ax : matplotlib Axes or array-like of two, default=None
-            Where to draw: the loss on the first, the validation score on the second.
+            Where to draw: the loss on the first axes, the validation score on the second. By
+            default on a new figure.
         name : str, default=None
-            What to call it in the legend; by default its class.
+            Name in the legend; by default the name of the estimator's class.
         **line_kw : dict
-            For matplotlib's `plot`.
+            Keyword arguments of matplotlib's `plot`.
 
         Returns
         -------
@@ -122,7 +126,7 @@ class TrainingHistoryDisplay(Display):
         return cls(training_history(estimator)).plot(ax=ax, name=name, **line_kw)
 
     def plot(self, ax=None, *, name=None, **line_kw) -> Self:
-        """Draw; see `from_estimator` for the parameters."""
+        """Draw the history; see `from_estimator` for the parameters."""
         history, name = self.history, name or self.history.name
         validated = len(history.validation_score) > 0
         n_panels = 2 if validated and (ax is None or np.size(ax) > 1) else 1
@@ -146,14 +150,16 @@ class TrainingHistoryDisplay(Display):
 
 
 class LayerStatisticsDisplay(Display):
-    """How the values in each hidden layer are distributed, stage by stage.
+    """Distribution of the values in each hidden layer, stage by stage.
 
-    A thin line runs from the 5 % to the 95 % quantile, a thick one between the quartiles, and a dot
-    marks the median. Where units are dead or saturated, their share stands above.
+    A thin line extends from the 5 % to the 95 % quantile, a thick line from the first to the third
+    quartile, and a dot marks the median. If units are dead or saturated, the plot states what
+    percentage.
 
     Parameters
     ----------
     statistics : list of LayerStatistics
+        As returned by :func:`layer_statistics`.
 
     See Also
     --------
@@ -176,18 +182,20 @@ class LayerStatisticsDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator, X, *, training=False, member=0, ax=None) -> Self:
-        """Draw the statistics of some rows.
+        """Draw the statistics for given rows.
 
         Parameters
         ----------
         estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
-            Fitted.
+            The fitted estimator.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
         training : bool, default=False
-            Whether batch norm goes by the rows' own statistics.
+            Whether batch norm uses the statistics of the given rows, as in training.
         member : int, default=0
-            Number of the network, in an ensemble.
+            Index of the network in an ensemble.
         ax : matplotlib Axes, default=None
+            Where to draw; by default on a new figure.
 
         Returns
         -------
@@ -196,7 +204,7 @@ class LayerStatisticsDisplay(Display):
         return cls(layer_statistics(estimator, X, training=training, member=member)).plot(ax=ax)
 
     def plot(self, ax=None) -> Self:
-        """Draw on the axes given, or on new ones."""
+        """Draw on the given axes, or on a new figure."""
         (ax,) = self._draw_on(ax, 1)
         stages = list(dict.fromkeys(x.stage for x in self.statistics))
         layers = sorted({x.layer for x in self.statistics})
@@ -229,14 +237,15 @@ class LayerStatisticsDisplay(Display):
 
 
 class BatchNormDisplay(Display):
-    """What batch norm would see in some rows beside what it predicts with, unit by unit.
+    """Batch norm's statistics for given rows, compared with those for prediction, unit by unit.
 
-    A mean that has shifted, or a ratio of standard deviations that is not 1, tells that a unit gets
-    inputs which are not distributed as in training.
+    A shifted mean, or a ratio of standard deviations other than 1, indicates that the inputs of a
+    unit are not distributed as in training.
 
     Parameters
     ----------
     statistics : list of BatchNormStatistics
+        As returned by :func:`batchnorm_statistics`.
 
     See Also
     --------
@@ -259,16 +268,18 @@ class BatchNormDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator, X, *, member=0, ax=None) -> Self:
-        """Draw the statistics of some rows.
+        """Draw the statistics for given rows.
 
         Parameters
         ----------
         estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
-            Fitted with batch norm.
+            The estimator, fitted with batch norm.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
         member : int, default=0
-            Number of the network, in an ensemble.
+            Index of the network in an ensemble.
         ax : array-like of two matplotlib Axes, default=None
+            Where to draw; by default on a new figure.
 
         Returns
         -------
@@ -277,7 +288,7 @@ class BatchNormDisplay(Display):
         return cls(batchnorm_statistics(estimator, X, member=member)).plot(ax=ax)
 
     def plot(self, ax=None) -> Self:
-        """Draw on the axes given, shifts on the first and ratios on the second, or on new ones."""
+        """Draw the shifts on the first of two axes and the ratios on the second."""
         panels = self._draw_on(ax, 2)
         for x, color in zip(self.statistics, _by_depth(len(self.statistics)), strict=True):
             places = x.layer + np.linspace(-0.3, 0.3, len(x.shift))
@@ -291,14 +302,14 @@ class BatchNormDisplay(Display):
 
 
 class GradientFlowDisplay(Display):
-    """Norm of each layer's gradient, and its update beside its weights, epoch by epoch.
+    """Norm of each layer's gradient, and of its update relative to its weights, epoch by epoch.
 
-    Gradients that differ by orders of magnitude between the layers vanish or explode.
+    If the norms differ between the layers by orders of magnitude, the gradients vanish or explode.
 
     Parameters
     ----------
     gradients : list of LayerGradient
-        As a :class:`TrainingRecorder` collects them.
+        Collected by a :class:`TrainingRecorder`, as its `gradients_`.
 
     See Also
     --------
@@ -321,16 +332,20 @@ class GradientFlowDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator, X, y, *, member=0, ax=None) -> Self:
-        """Fit a clone and draw what happens.
+        """Fit a clone and draw its training.
 
         Parameters
         ----------
         estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
+            The estimator to clone and fit.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The training inputs.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
         member : int, default=0
-            Number of the network, in an ensemble.
+            Index of the network in an ensemble.
         ax : array-like of two matplotlib Axes, default=None
+            Where to draw; by default on a new figure.
 
         Returns
         -------
@@ -340,12 +355,14 @@ class GradientFlowDisplay(Display):
 
     @classmethod
     def from_recorder(cls, recorder: TrainingRecorder, *, ax=None) -> Self:
-        """Draw what a recorder has seen.
+        """Draw what a recorder has recorded.
 
         Parameters
         ----------
         recorder : TrainingRecorder
+            A recorder that has observed a fit.
         ax : array-like of two matplotlib Axes, default=None
+            Where to draw; by default on a new figure.
 
         Returns
         -------
@@ -354,7 +371,7 @@ class GradientFlowDisplay(Display):
         return cls(recorder.gradients_).plot(ax=ax)
 
     def plot(self, ax=None) -> Self:
-        """Draw on the axes given, gradients on the first, updates on the second, or on new ones."""
+        """Draw the gradients on the first of two axes and the updates on the second."""
         panels = self._draw_on(ax, 2)
         layers = sorted({x.layer for x in self.gradients})
         for layer, color in zip(layers, _by_depth(len(layers)), strict=True):
@@ -372,21 +389,21 @@ class GradientFlowDisplay(Display):
 
 
 class LayerShiftDisplay(Display):
-    """How the inputs of a layer move while the network trains.
+    """Distribution of the outputs of a hidden layer during training.
 
-    They are the outputs of the hidden layer before: the median of all its units, with bands from
-    quartile to quartile and from the 5 % to the 95 % quantile.
+    The outputs of a hidden layer are the inputs of the next layer. The plot shows the median over
+    all units, with bands between the quartiles and between the 5 % and 95 % quantiles.
 
     Parameters
     ----------
     statistics : list of LayerStatistics
-        As a :class:`TrainingRecorder` collects them.
+        Collected by a :class:`TrainingRecorder`, as its `layer_statistics_`.
     layer : int, default=-1
-        Number of the hidden layer: 0 for the first, -1 for the last.
+        Index of the hidden layer: 0 for the first, -1 for the last.
 
     See Also
     --------
-    layer_shift : How far they move, in numbers.
+    layer_shift : How far the outputs move, as numbers.
 
     Examples
     --------
@@ -407,18 +424,22 @@ class LayerShiftDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator, X, y, *, layer=-1, member=0, ax=None) -> Self:
-        """Fit a clone and draw what happens.
+        """Fit a clone and draw its training.
 
         Parameters
         ----------
         estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
+            The estimator to clone and fit.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The training inputs.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
         layer : int, default=-1
-            Number of the hidden layer.
+            Index of the hidden layer: 0 for the first, -1 for the last.
         member : int, default=0
-            Number of the network, in an ensemble.
+            Index of the network in an ensemble.
         ax : matplotlib Axes, default=None
+            Where to draw; by default on a new figure.
 
         Returns
         -------
@@ -428,14 +449,16 @@ class LayerShiftDisplay(Display):
 
     @classmethod
     def from_recorder(cls, recorder: TrainingRecorder, *, layer=-1, ax=None) -> Self:
-        """Draw what a recorder has seen.
+        """Draw what a recorder has recorded.
 
         Parameters
         ----------
         recorder : TrainingRecorder
+            A recorder that has observed a fit.
         layer : int, default=-1
-            Number of the hidden layer.
+            Index of the hidden layer: 0 for the first, -1 for the last.
         ax : matplotlib Axes, default=None
+            Where to draw; by default on a new figure.
 
         Returns
         -------
@@ -444,7 +467,7 @@ class LayerShiftDisplay(Display):
         return cls(recorder.layer_statistics_, layer=layer).plot(ax=ax)
 
     def plot(self, ax=None) -> Self:
-        """Draw on the axes given, or on new ones."""
+        """Draw on the given axes, or on a new figure."""
         layer = hidden_number(self.layer, len({x.layer for x in self.statistics}))
         (ax,) = self._draw_on(ax, 1)
         outputs = {x.epoch: x.quantiles for x in self.statistics if x.layer == layer}
@@ -460,14 +483,15 @@ class LayerShiftDisplay(Display):
 
 
 class SearchResultsDisplay(Display):
-    """Scores of a search over two of its parameters, as a heat map; a frame marks the best.
+    """Heat map of the scores of a search over two of its parameters; a frame marks the best.
 
-    Each cell has the mean and the standard deviation over the folds of the best candidate with
-    these two values.
+    Each cell shows the score of the best candidate with these two values: its mean and standard
+    deviation over the folds.
 
     Parameters
     ----------
     table : SearchTable
+        As returned by :func:`search_table`.
 
     See Also
     --------
@@ -497,13 +521,15 @@ class SearchResultsDisplay(Display):
         Parameters
         ----------
         search : GridSearchCV, RandomizedSearchCV or dict
-            A search that is fitted, or its `cv_results_`.
+            A fitted search, or its `cv_results_`.
         x, y : str
-            Names of the parameters of the columns and of the rows, or their last parts.
+            Names of the parameters in the columns and in the rows, or their last parts.
         metric : str, default="score"
-            Name of the scorer, of a search with several.
+            Name of the scorer, for a search with several.
         ax : matplotlib Axes, default=None
+            Where to draw; by default on a new figure.
         cmap : str or matplotlib Colormap, default="cividis"
+            Colors of the scores.
 
         Returns
         -------
@@ -512,7 +538,7 @@ class SearchResultsDisplay(Display):
         return cls(search_table(search, x, y, metric=metric)).plot(ax=ax, cmap=cmap)
 
     def plot(self, ax=None, *, cmap="cividis") -> Self:
-        """Draw on the axes given, or on new ones."""
+        """Draw on the given axes, or on a new figure."""
         (ax,) = self._draw_on(ax, 1)
         table = self.table
         image = ax.imshow(table.mean, cmap=cmap, aspect="auto")
@@ -541,7 +567,7 @@ def _label_by_epoch(ax, what: str) -> None:
 
 
 def _by_depth(n_layers: int) -> np.ndarray:
-    """A colour for each layer, from dark to light."""
+    """Return a color for each layer, from dark to light."""
     import matplotlib as mpl
 
     return mpl.colormaps["viridis"](np.linspace(0, 0.85, n_layers))

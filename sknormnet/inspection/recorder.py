@@ -1,4 +1,4 @@
-"""Looks inside a network after each epoch of its training."""
+"""A callback that records statistics of a network after each epoch."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,29 +20,29 @@ from sknormnet.inspection.records import RecordList
 
 
 class TrainingRecorder:
-    """Records the layers' statistics and gradients, before training and after each epoch.
+    """Record the layers' statistics and gradients before training and after each epoch.
 
-    With scikit-learn 1.9 or newer it is a callback like others, for `set_callbacks`; `watch` sets
-    it with any version. It describes the last fit, in this process.
+    The recorder is a callback. `watch` attaches it to an estimator; with scikit-learn 1.9 or
+    newer, `set_callbacks` does so too. It holds the records of the last fit in this process.
 
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-        Rows to look at, as the network gets them: behind the steps of a pipeline. By default up
-        to `max_rows` of those that it is trained on, from all over.
+        Rows to compute the statistics on, transformed by the steps of a pipeline before the
+        network. By default up to `max_rows` training rows, evenly spaced.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-        Their targets.
+        The targets of X.
     max_rows : int, default=1000
-        How many training rows to look at, at most.
+        Maximum number of training rows to compute the statistics on. Not used if X is given.
     member : int, default=0
-        Number of the network, in an ensemble.
+        Index of the network in an ensemble.
 
     Attributes
     ----------
     layer_statistics_ : RecordList of LayerStatistics
-        As :func:`layer_statistics` finds them with ``training=True``.
+        As returned by :func:`layer_statistics` with ``training=True``.
     gradients_ : RecordList of LayerGradient
-        As :func:`layer_gradients` finds them, with the update of the epoch.
+        As returned by :func:`layer_gradients`, with the update ratio of the epoch.
 
     Examples
     --------
@@ -65,37 +65,38 @@ class TrainingRecorder:
         self.X, self.y, self.max_rows, self.member = X, y, max_rows, member
 
     def watch(self, estimator) -> Any:
-        """Record the next fits of an estimator.
+        """Attach the recorder to an estimator, so that it records the next fits.
 
         Parameters
         ----------
         estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
+            The estimator to record.
 
         Returns
         -------
         estimator : object
-            The same one.
+            The same estimator.
         """
         add_callback(net_of(estimator), self)
         return estimator
 
     def setup(self, estimator, context) -> None:
-        """Forget the last fit."""
+        """Reset the records."""
         self.layer_statistics_: RecordList[LayerStatistics] = RecordList()
         self.gradients_: RecordList[LayerGradient] = RecordList()
         self._weights: list[np.ndarray] = []
         self._epoch = 0
 
     def teardown(self, estimator, context) -> None:
-        """Nothing is left open."""
+        """Do nothing."""
 
     def on_fit_task_begin(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
-        """Record the network as it is before the first epoch."""
+        """Record the network before the first epoch."""
         if context.task_name == "epoch" and self._epoch == 0:
             self._record(fitted_estimator, X, y)
 
     def on_fit_task_end(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
-        """Record the network as it is after an epoch."""
+        """Record the network after an epoch."""
         if context.task_name == "epoch":
             self._epoch += 1
             self._record(fitted_estimator, X, y)
@@ -109,7 +110,7 @@ class TrainingRecorder:
         epoch, member = self._epoch, self.member
         statistics = layer_statistics(estimator, X, training=True, member=member)
         self.layer_statistics_ += [replace(x, epoch=epoch) for x in statistics]
-        weights = weights_of(network_of(estimator, member))  # a copy's, made for this epoch
+        weights = weights_of(network_of(estimator, member))  # of a copy made for this epoch
         ratios = [np.nan] * len(weights)
         if self._weights:
             pairs = zip(weights, self._weights, strict=True)

@@ -1,4 +1,4 @@
-"""How records are shown: one on a line, a list of them as a table; knows no networks."""
+"""Display of records: one as a line of text, a list of them as a table."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -8,29 +8,29 @@ from typing import Any, SupportsIndex, TypeVar, overload
 
 import numpy as np
 
-MOST_ROWS = 40  # of a table that is shown whole; of a longer one, as many from both ends as below
-END_ROWS = 10
+MOST_ROWS = 40  # longer tables are abbreviated
+END_ROWS = 10  # rows shown at each end of an abbreviated table
 
 R = TypeVar("R", bound="Record")
 
 
 class Record:
-    """Base of the records: frozen dataclasses whose repr fits on a line."""
+    """Base class of the records: frozen dataclasses with a one-line repr."""
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={_value(x)}" for name, x in vars(self).items())
         return f"{type(self).__name__}({values})"
 
     def _scalars(self) -> dict[str, Any]:
-        """What a table has of the record: its values, but for arrays."""
+        """The values of the record that a table shows: all but arrays."""
         return {name: x for name, x in vars(self).items() if not isinstance(x, np.ndarray)}
 
 
 class RecordList(list[R]):
-    """A list of records of one kind that is shown as a table of their scalars.
+    """A list of records of the same class, displayed as a table of their scalars.
 
-    It is a list in all other ways. A slice of it is one, too. A comprehension gives a plain
-    list, which ``RecordList(...)`` turns into one again.
+    In all other respects it is a list. Slices are a RecordList too. A list comprehension returns
+    a plain list, which ``RecordList(...)`` converts.
 
     Examples
     --------
@@ -61,12 +61,12 @@ class RecordList(list[R]):
         return html_table(*self._table(), title=self._title()) if self._is_table() else None
 
     def as_frame(self) -> Any:
-        """Return the table, in full, as a pandas DataFrame.
+        """Return the full table as a pandas DataFrame.
 
         Returns
         -------
         frame : pandas.DataFrame
-            A row for each record and the columns of :func:`columns`.
+            One row for each record, with the columns that :func:`columns` returns.
 
         Raises
         ------
@@ -76,14 +76,14 @@ class RecordList(list[R]):
         return import_pandas().DataFrame(scalar_columns(self))
 
     def _is_table(self) -> bool:
-        """Whether all entries are records of one kind, and there are some."""
+        """Whether the list is not empty and all entries are records of the same class."""
         return len({type(x) for x in self}) == 1 and isinstance(self[0], Record)
 
     def _title(self) -> str:
         return f"{type(self[0]).__name__}, {len(self)} record{'s' if len(self) > 1 else ''}"
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows, each with the number of the record in front."""
+        """Return header and rows, each preceded by the index of the record."""
         shown = excerpt(len(self))
         columns = scalar_columns([self[i] for i in shown if i is not None])
         columns = {k: x for k, x in columns.items() if any(value is not None for value in x)}
@@ -98,13 +98,13 @@ class RecordList(list[R]):
 
 
 def scalar_columns(records: Sequence[Record]) -> dict[str, list]:
-    """What the records have that is not an array, as the columns of a table."""
+    """Return the scalars of the records as the columns of a table."""
     rows = [x._scalars() for x in records]
     return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
 
 
 def import_pandas() -> Any:
-    """Return pandas, which nothing else in the package needs."""
+    """Return pandas, which is an optional dependency."""
     try:
         import pandas
     except ImportError as error:
@@ -113,16 +113,16 @@ def import_pandas() -> Any:
 
 
 def cell(value: Any) -> str:
-    """A value in a table: a number of four significant digits, or text."""
+    """Format a value for a table: floats with four significant digits."""
     if isinstance(value, float | np.floating):
         return f"{value:.4g}"
     return "" if value is None else str(value)
 
 
 def excerpt(n_rows: int, *, keep: Iterable[int] = ()) -> list[int | None]:
-    """Numbers of the rows of a table to show; None stands for those left out in between.
+    """Return the indices of the rows of a table to show; None stands for omitted rows.
 
-    Rows of `keep` are shown wherever they are.
+    Rows in `keep` are always shown.
     """
     if n_rows <= MOST_ROWS:
         return [*range(n_rows)]
@@ -134,7 +134,7 @@ def excerpt(n_rows: int, *, keep: Iterable[int] = ()) -> list[int | None]:
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The table in lines of text, each column flush right, as wide as its widest entry."""
+    """Return the table as lines of text with right-aligned columns."""
     lines = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
@@ -149,7 +149,7 @@ def html_table(
     title: str,
     bold: Mapping[int, Iterable[int]] | None = None,
 ) -> str:
-    """The table in HTML; `bold` has the columns of a row's entries that stand out."""
+    """Return the table in HTML; `bold` maps row numbers to the columns to set in bold."""
     head = "".join(f"<th>{escape(x)}</th>" for x in header)
     lines = []
     for i, row in enumerate(rows):
@@ -165,7 +165,7 @@ def html_table(
 
 
 def _value(x: Any) -> str:
-    """A value in a record's repr: of an array its shape, of a list its first entries."""
+    """Format a value for a repr: an array by its shape, a list by its first entries."""
     if isinstance(x, np.ndarray):
         return f"array{x.shape}"
     if isinstance(x, float | np.floating):

@@ -299,7 +299,9 @@ def test_several_quantiles_of_several_targets():
         model.fit(X, np.c_[Y, Y, Y])
     # As many outputs are not the same outputs.
     model.fit(X, Y).set_params(loss="squared_error", quantile=0.5)
-    with pytest.raises(ValueError, match=r"number of outputs of y must be 1, as it was\. Got 3"):
+    with pytest.raises(
+        ValueError, match=r"y must have 1 output\(s\), as in the first call\. Got 3"
+    ):
         model.fit(X, np.c_[Y, Y, Y])
 
 

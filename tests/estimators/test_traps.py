@@ -168,7 +168,7 @@ def test_scales_are_measured_on_some_rows_only():
         assert_array_equal(part, expected[[60, 89, 119]])
 
 
-# ------------------------------------------------------------- validation rows on another scale
+# ------------------------------------------------------------- validation rows on a different scale
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_scales_are_measured_on_some_rows_only():
         ),
         (
             lambda x: x.assign(c=1e3 * x.c),
-            r"than X: column 'c' \(\S+ \+- 1.06 in X, [^,]*\)\. X_val must",
+            r"than X: column 'c' \(\S+ \+- 1.06 in X, [^,]*\)\. Transform",
         ),
         (lambda x: x.assign(b=x.b + 50), "than X: column 'b' "),
         (lambda x: x / 1e3, "than X: column 'a' "),
@@ -189,7 +189,7 @@ def test_scales_are_measured_on_some_rows_only():
 )
 def test_validation_rows_on_another_scale_warn(change, message):
     for kind, y in ((CLASSIFIER, Y), (REGRESSOR, T)):
-        with pytest.warns(UserWarning, match=f"X_val is on another scale {message}|{message}"):
+        with pytest.warns(UserWarning, match=f"X_val is on a different scale {message}|{message}"):
             clone(kind).fit(FRAME, y, X_val=change(FRAME), y_val=y)
 
 
@@ -197,7 +197,7 @@ def test_validation_rows_that_bypass_the_scaler_warn():
     data, y = load_wine(return_X_y=True)
     model = make_pipeline(StandardScaler(), clone(CLASSIFIER))
     validation = {"normnetclassifier__X_val": data, "normnetclassifier__y_val": y}
-    with pytest.warns(UserWarning, match=r"another scale than X: .*transform_input=\['X_val'\]"):
+    with pytest.warns(UserWarning, match=r"different scale than X: .*transform_input=\['X_val'\]"):
         model.fit(data, y, **validation)
 
 
@@ -339,7 +339,7 @@ NO_NUMBERS = {
     "period": DAYS.to_period("D"),
     "interval": pd.interval_range(0, 120),
 }
-OF_COLUMN_B = r"X must hold only numbers.* Columns with other values: 'b' \(.*OneHotEncoder.*dates"
+OF_COLUMN_B = r"X must contain only numbers.* with other values: 'b' \(.*OneHotEncoder.*dates"
 
 
 @pytest.mark.parametrize("name", NO_NUMBERS)
@@ -376,7 +376,7 @@ def test_words_in_an_array_are_named_by_column(kind):
     data = X.astype(object)
     data[3, 2] = "word"
     with pytest.raises(
-        ValueError, match=r"^X must hold only numbers .* Columns with other values: 2 \("
+        ValueError, match=r"^X must contain only numbers .* Columns with other values: 2 \("
     ):
         clone(CLASSIFIER).fit(kind(data), Y)
 
@@ -406,7 +406,7 @@ def test_numbers_in_other_columns_are_taken_as_numbers(column):
 def test_missing_and_infinite_values_are_named_by_column():
     frame = FRAME.copy()
     frame.loc[[3, 4], "b"] = np.nan
-    match = r"^Input X contains NaN. Columns: 'b'. Fill .*make_pipeline\(SimpleImputer\(\)"
+    match = r"^Input X contains NaN. Columns: 'b'. Impute .*make_pipeline\(SimpleImputer\(\)"
     integers = FRAME.assign(b=pd.array([None] + [2] * 119, dtype="Int64"))
     nulls = pl.DataFrame({"a": X[:, 0], "b": [None] + [1.0] * 119})
     for data in (frame, integers, nulls):
@@ -420,7 +420,7 @@ def test_missing_and_infinite_values_are_named_by_column():
 
 
 def test_words_as_targets_of_regression_are_refused():
-    with pytest.raises(ValueError, match=r"^y must hold numbers. Got dtype <U1 instead"):
+    with pytest.raises(ValueError, match=r"^y must contain numbers. Got dtype <U1 instead"):
         clone(REGRESSOR).fit(X, np.array(WORDS))
 
 

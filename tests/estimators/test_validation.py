@@ -183,7 +183,9 @@ def test_parts_are_not_held_out(early_stopping):
 )
 def test_y_val_must_have_the_form_of_y(make, y, y_val):
     model = make(**SMALL, scoring="loss")
-    with pytest.raises(ValueError, match="y_val must have as many labels or outputs in a row as y"):
+    with pytest.raises(
+        ValueError, match="y_val must have the same number of labels or outputs per row"
+    ):
         model.fit(X, y, X_val=X_VAL, y_val=y_val)
     assert not hasattr(model, "n_features_in_")
 
