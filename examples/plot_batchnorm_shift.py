@@ -1,20 +1,21 @@
 """
-Layer inputs that shift, and what batch norm does
-=================================================
+Internal covariate shift, and data shift
+========================================
 
-While a network trains, each layer learns from inputs that the layers before it make, and these
-change under its feet. Ioffe and Szegedy (2015) called this internal covariate shift and made batch
-norm against it: whatever the layers before do, the next one gets inputs whose mean and spread are
-two learned parameters. This example watches the shift, without batch norm and with it, and then
-another one that batch norm does not cure: between the data of training and those of later.
+While a network trains, each layer learns from the outputs of the layers before it, and the
+distribution of these outputs changes at every step. Ioffe and Szegedy (2015) called this internal
+covariate shift and proposed batch norm to reduce it: whatever the layers before do, the mean and
+standard deviation of a normalized unit are two learned parameters. This example measures the shift
+with and without batch norm. It then shows a shift that batch norm does not correct: data that
+differ from the training data.
 """
 
 # %%
-# While training
-# --------------
-# :class:`~sknormnet.inspection.TrainingRecorder` looks at a thousand rows after each epoch. The
-# bands show what the last of four hidden layers hands on to the output: all its units, over
-# these rows.
+# Shift during training
+# ---------------------
+# :class:`~sknormnet.inspection.TrainingRecorder` computes the outputs of all layers for up to a
+# thousand rows after each epoch. The bands show the outputs of the last of four hidden layers,
+# over all its units and these rows.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,7 +40,7 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_sta
 
 
 def recorded(batchnorm):
-    """A fitted pipeline, and the recorder that has watched it."""
+    """Return a fitted pipeline and the recorder of its training."""
     net = NormNetClassifier(
         hidden_layer_sizes=(64, 64, 64, 64),
         batchnorm=batchnorm,
@@ -61,15 +62,15 @@ for ax, (name, (_, recorder)) in zip(axes, RUNS.items(), strict=True):
     LayerShiftDisplay.from_recorder(recorder, ax=ax)
     ax.set_title(f"batchnorm={name!r}")
     ax.label_outer()
-fig.suptitle("The last hidden layer's outputs move while it trains, unless there is batch norm")
+fig.suptitle("Outputs of the last hidden layer shift during training, unless there is batch norm")
 for ax in axes[:2]:
     ax.get_legend().remove()
 plt.show()
 
 # %%
-# In numbers, the drift is how far the units' means have moved since the start, in units of
-# their spread at the start. It adds up from layer to layer without batch norm, and stays small
-# in all layers with it.
+# The drift measures how far the means of a layer's units have moved since the start, divided by
+# their standard deviations at the start. Without batch norm, the drift grows from layer to layer.
+# With batch norm, it stays small in all layers.
 
 DRIFTS = {
     name: [x.drift for x in layer_shift(recorder.layer_statistics_) if x.epoch == 20]
@@ -80,8 +81,10 @@ fig, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 for (name, drifts), style in zip(DRIFTS.items(), ("C0o-", "C1s-", "C3^-"), strict=True):
     ax.plot(range(4), drifts, style, label=f"batchnorm={name!r}")
     print(f"batchnorm={name!r:9} drift by layer: " + "  ".join(f"{x:.2f}" for x in drifts))
-ax.set(title="Shifts add up, unless batch norm stops them")
-ax.set(xlabel="Hidden layer", ylabel="Drift in 20 epochs", xticks=range(4))
+ax.set(title="Drift grows with depth, unless there is batch norm")
+ax.set(
+    xlabel="Hidden layer", ylabel="Drift after 20 epochs\n(standard deviations)", xticks=range(4)
+)
 ax.legend()
 plt.show()
 
@@ -90,31 +93,31 @@ for name in ("before", "after"):
     assert DRIFTS[name][-1] < DRIFTS[False][-1] / 5
 
 # %%
-# That the shift is gone is not to say that it was what had slowed training. Santurkar et al.
-# (2018, "How does batch normalization help optimization?") put a shift back in behind batch norm,
-# and it trained as fast as before: what counts is that the loss becomes smoother.
+# That batch norm reduces the shift does not prove that the shift had slowed training. Santurkar et
+# al. (2018, "How does batch normalization help optimization?") added a shift again after batch
+# norm, and the network trained as fast as before. They attribute the speed to a smoother loss.
 #
-# Between training and later
-# --------------------------
-# In prediction, batch norm goes by the statistics of the training rows. If later rows are not like
-# these, say because another scanner makes fainter images, then the layers get what they were not
-# trained on. :class:`~sknormnet.inspection.BatchNormDisplay` shows it unit by unit, without knowing
-# a single class.
+# Shift after training
+# --------------------
+# For prediction, batch norm uses the statistics of the training rows. If new rows are distributed
+# differently, for example because another scanner makes fainter images, the layers get inputs that
+# they were not trained on. :class:`~sknormnet.inspection.BatchNormDisplay` shows the shift unit by
+# unit, and needs no labels.
 
 model, _ = RUNS["after"]
 X_later = 0.3 * X_test
 
 fig, axes = plt.subplots(2, 2, figsize=(9, 6), sharex=True, sharey="col", layout="constrained")
 for row, rows, title in zip(
-    axes, (X_test, X_later), ("Rows as in training", "Faint scanner"), strict=True
+    axes, (X_test, X_later), ("Rows like in training", "Faint scanner"), strict=True
 ):
     BatchNormDisplay.from_estimator(model, rows, ax=row)
-    row[0].set_title(f"{title}: {model.score(rows, y_test):.0%} right")
+    row[0].set_title(f"{title}: accuracy {model.score(rows, y_test):.0%}")
 plt.show()
 
 # %%
-# What helps is to bring the new rows back to the scale of the old ones, here by a scaler of
-# their own: it needs no classes either.
+# The remedy is to scale the new rows as the training rows were scaled, here with a new scaler
+# fitted to the new rows. This needs no labels either.
 
 rescaled = make_pipeline(StandardScaler().fit(X_later), model[-1])
 CASES = {"as in training": (model, X_test), "faint scanner": (model, X_later)}

@@ -1,18 +1,20 @@
 """
-Batch norm trains faster
-========================
+Batch norm and the learning rate
+================================
 
-Ioffe and Szegedy ("Batch normalization", 2015) put batch norm into a network and trained it at
-rates at which it had not trained at all before. This example repeats that in small: three hidden
-layers on handwritten digits, plain gradient descent, the same number of epochs with batch norm
-and without, at learning rates from 0.03 to 10. With batch norm, the network bears larger rates and
-needs fewer epochs, and a network of logistic units trains that does not otherwise. What that
-saves in seconds is less, since an epoch takes longer.
+Ioffe and Szegedy ("Batch normalization", 2015) added batch norm to a network and trained it at
+learning rates at which it had not trained before. This example repeats their experiment at a small
+scale: three hidden layers on handwritten digits, trained by plain gradient descent at learning
+rates from 0.03 to 10, for the same number of epochs with and without batch norm. With batch norm,
+the network tolerates larger rates and needs fewer epochs, and a network of logistic units trains
+that does not train otherwise. The gain in seconds is smaller, since an epoch with batch norm takes
+longer.
 
-Why is still debated. Ioffe and Szegedy wanted to keep the distribution of each layer's inputs in
-place. Santurkar, Tsipras, Ilyas and Mądry ("How does batch normalization help optimization?",
-2018) found training just as fast when they disturbed it again, and a smoother loss: its gradients
-change less along a step, so that a larger step still goes down.
+The reason is still debated. Ioffe and Szegedy wanted to keep the distribution of each layer's
+inputs stable. Santurkar, Tsipras, Ilyas and Mądry ("How does batch normalization help
+optimization?", 2018) made these distributions unstable again and found that training was just as
+fast. They found a smoother loss instead: the gradient changes less along a step, so a larger step
+still reduces the loss.
 """
 
 import warnings
@@ -27,11 +29,10 @@ from sknormnet import NormNetClassifier
 plt.style.use("tableau-colorblind10")
 
 # %%
-# All pixels are on one scale, from 0 to 1, and all else that the estimator does by default to
-# train well is set aside: no Adam, no momentum, no dropout. The rate falls along half a cosine
-# to 0. A figure is the mean over two networks that differ in their starting weights and in the
-# order of the rows. Weights that grow without bound are an error in ``fit``, and count as an
-# infinite loss here.
+# All pixels are scaled to the range from 0 to 1. Other defaults that help training are turned off:
+# Adam, momentum and dropout. The learning rate follows a cosine schedule down to 0. Each number is
+# the mean over two networks with different initial weights and different orders of the rows. If
+# the weights overflow, ``fit`` raises an error, which counts as an infinite loss here.
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
@@ -41,7 +42,7 @@ NETWORKS = {"no batch norm": False, "before activation": "before", "after activa
 
 
 def train(batchnorm, rate, activation):
-    """Losses and seconds by epoch."""
+    """Return the loss and the seconds of each epoch."""
     network = NormNetClassifier(
         hidden_layer_sizes=(64, 64, 64),
         activation=activation,
@@ -73,10 +74,11 @@ runs = {
 }
 
 # %%
-# The largest rate that still trains
-# ----------------------------------
-# A network that says the same of every row has a loss of :math:`\log 10 = 2.3`. Say that one trains
-# if its loss in the last epoch is below 0.5, the dotted line in the figure.
+# Largest learning rate that still trains
+# ---------------------------------------
+# A network that predicts the same probability for all ten classes has a loss of
+# :math:`\log 10 = 2.3`. Here, a network counts as trained if its loss in the last epoch is below
+# 0.5, the dotted line in the figure.
 
 largest = {}
 print(f"{'loss at rate':28}" + "".join(f"{rate:>7g}" for rate in RATES) + "   largest rate")
@@ -92,14 +94,15 @@ assert largest["relu", "before activation"] > 2 * largest["relu", "no batch norm
 assert largest["logistic", "no batch norm"] == 0 < largest["logistic", "after activation"]
 
 # %%
-# With batch norm before the activation, as in the paper, a layer gives the same when its weights
-# are multiplied by a constant. So a step that makes them too large does no harm but to make the
-# next ones smaller in proportion. Batch norm after the activation, the estimator's default,
-# is ahead at small rates, and bears rates not as large.
+# With batch norm before the activation, as in the paper, multiplying the weights of a layer by a
+# constant does not change its outputs. A step that makes the weights too large therefore does no
+# harm, except that later steps are smaller relative to the weights. Batch norm after the
+# activation, the estimator's default, gives lower losses at small rates but does not tolerate
+# rates as large.
 #
-# With ReLU and the initial weights of He et al., which the estimator takes by default, the network
-# gets as low without batch norm at the one rate that suits it best. What batch norm brings there is
-# that the rate need not be found so exactly.
+# With ReLU and He initialization, the estimator's default for ReLU, the network without batch norm
+# reaches a loss as low at its best rate. The advantage of batch norm is then a wider range of good
+# rates.
 
 fig, axes = plt.subplots(1, 2, layout="constrained", figsize=(9, 4), sharey=True)
 for ax, activation in zip(axes, ("relu", "logistic"), strict=True):
@@ -107,23 +110,23 @@ for ax, activation in zip(axes, ("relu", "logistic"), strict=True):
         final = [runs[activation, name, rate][0][-1] for rate in RATES]
         ax.plot(RATES, np.minimum(final, 10), marker + "-", color=color, label=name)
     ax.axhline(0.5, color="gray", linestyle=":")
-    ax.set(xlabel="learning rate", xscale="log", yscale="log", ylim=(0.01, 5))
-axes[0].set(ylabel=f"loss of epoch {EPOCHS}")
-axes[0].set_title("ReLU: batch norm takes larger rates")
-axes[1].set_title("Logistic units: only batch norm trains")
+    ax.set(xlabel="Learning rate", xscale="log", yscale="log", ylim=(0.01, 5))
+axes[0].set(ylabel=f"Training loss, epoch {EPOCHS}")
+axes[0].set_title("ReLU: larger rates with batch norm")
+axes[1].set_title("Logistic units train only with batch norm")
 axes[0].legend()
 plt.show()
 
 # %%
 # Epochs and seconds
 # ------------------
-# An epoch with batch norm takes longer, and there are fewer of them. The table has the epochs
-# and seconds (both networks together) to a loss of 0.2, each network at the rate that is best
-# for it. Seconds hang on the machine and its load.
+# With batch norm, training needs fewer epochs, but each takes longer. The table shows the epochs
+# and the seconds (for both networks together) to reach a loss of 0.2, each network at its best
+# rate. Seconds depend on the machine and its load.
 
 
 def epochs_to(goal, losses):
-    """Number of epochs until the loss is below the goal, and infinity if it never is."""
+    """Return the number of epochs until the loss is below the goal, or infinity."""
     below = np.flatnonzero(losses < goal)
     return below[0] + 1 if len(below) else np.inf
 
@@ -145,20 +148,21 @@ for activation in ("relu", "logistic"):
 assert fewest["relu", "before activation"] <= 0.7 * fewest["relu", "no batch norm"]
 
 # %%
-# The curves are those of ReLU at three rates, with batch norm in front of the activation.
+# Training curves of the ReLU network at three rates, without batch norm and with batch norm before
+# the activation.
 
 fig, axes = plt.subplots(1, 2, layout="constrained", figsize=(9, 4), sharey=True)
 for color, rate in zip(["C0", "C1", "C3"], [0.1, 0.3, 1], strict=True):
     for name, linestyle in [("no batch norm", "--"), ("before activation", "-")]:
         losses, seconds = runs["relu", name, rate]
-        label = f"rate {rate}" if linestyle == "-" else None
+        label = f"learning rate {rate}" if linestyle == "-" else None
         axes[0].plot(np.arange(1, EPOCHS + 1), losses, color=color, linestyle=linestyle)
         axes[1].plot(seconds.cumsum(), losses, color=color, linestyle=linestyle, label=label)
 axes[1].plot([], [], "k-", label="batch norm")
 axes[1].plot([], [], "k--", label="no batch norm")
-axes[0].set(xlabel="epoch", xticks=range(0, 21, 5), ylabel="training loss", yscale="log")
-axes[1].set(xlabel="seconds")
-axes[0].set_title("Fewer epochs with batch norm ...")
-axes[1].set_title("... each of which takes longer")
+axes[0].set(xlabel="Epoch", xticks=range(0, 21, 5), ylabel="Training loss", yscale="log")
+axes[1].set(xlabel="Seconds")
+axes[0].set_title("Loss by epoch")
+axes[1].set_title("Loss by training time")
 axes[1].legend()
 plt.show()

@@ -1,17 +1,17 @@
 """
-Dropout, layer by layer, and why prediction goes without
-========================================================
+Dropout: strength per layer, and dropout at prediction
+======================================================
 
-Dropout keeps each hidden unit with probability :math:`p` in a training step, so that no unit
-comes to rely on particular others (Srivastava et al. 2014). How much of it should each layer get?
-And why is it switched off when the network predicts? On 200 digits, a network that narrows from
-256 to 16 units does best with most dropout where there are most units. And one pass of the
-whole network predicts as well as the average of many thinned ones, each of which is worse.
+In a training step, dropout keeps each hidden unit with probability :math:`p`, so that no unit can
+rely on particular other units (Srivastava et al. 2014). How much dropout should each layer get?
+And why is dropout turned off for prediction? On 200 digits, a network that narrows from 256 to 16
+units does best with the strongest dropout in the widest layer. For prediction, one pass of the
+full network is as good as the average over many passes with dropout, each of which is worse.
 """
 
 # %%
-# The data: 8 x 8 pixels of handwritten digits. Twenty times, 200 rows are drawn to train on; the
-# other 1,597 are to be predicted.
+# The data are handwritten digits of 8 x 8 pixels. Each of twenty random splits has 200 training
+# rows and 1,597 held-out rows.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,22 +27,22 @@ X = (X / 16).astype("float32")
 splits = StratifiedShuffleSplit(20, train_size=200, random_state=0)
 
 # %%
-# More dropout where there are more units
-# ---------------------------------------
+# Stronger dropout in wider layers
+# --------------------------------
 #
-# ``keep_prob`` takes one probability for all hidden layers, or a tuple with one for each.
-# (0.5, 0.8, 0.95) drops half of the 256 units, a fifth of the 64, and one in twenty of the 16. It
-# is compared with the reverse, with the same strength everywhere, 0.75 being the average of the
-# three, and with no dropout. What else regularises by design, weight decay and label smoothing,
-# is off. ``PackedGridSearchCV`` trains settings and splits as stacks; the score is the log loss on
-# the rows held out.
+# ``keep_prob`` is one probability for all hidden layers, or a tuple with one probability per
+# layer. (0.5, 0.8, 0.95) drops half of the 256 units, a fifth of the 64 and one in twenty of the
+# 16. It is compared with the reverse order, with the same strength in all layers (0.75 is the mean
+# of the three probabilities), and with no dropout. Weight decay and label smoothing also
+# regularize, so they are off. ``PackedGridSearchCV`` trains the candidates on all splits together
+# in stacked arrays. The score is the log loss on the held-out rows.
 
 net = NormNetClassifier((256, 64, 16), weight_decay=0.0, label_smoothing=0.0, random_state=0)
 settings = {
     "no dropout": 1.0,
-    "0.9 everywhere": 0.9,
-    "0.75 everywhere": 0.75,
-    "0.6 everywhere": 0.6,
+    "0.9 in all layers": 0.9,
+    "0.75 in all layers": 0.75,
+    "0.6 in all layers": 0.6,
     "0.95, 0.8, 0.5": (0.95, 0.8, 0.5),
     "0.5, 0.8, 0.95": (0.5, 0.8, 0.95),
 }
@@ -60,7 +60,7 @@ for name, losses in log_loss.items():
     print(f"{name:18}{losses.mean():9.3f}{wins:>29}")
 
 # %%
-# Each dot is a split, each bar their mean.
+# Each dot is one split, each bar the mean over the splits.
 
 fig, ax = plt.subplots(layout="constrained", figsize=(8, 3.5))
 for row, losses in enumerate(log_loss.values()):
@@ -68,23 +68,28 @@ for row, losses in enumerate(log_loss.values()):
     ax.plot(losses, np.full(len(losses), row), "o", color=color, alpha=0.4, markersize=5)
     ax.plot(losses.mean(), row, "|", color=color, markersize=24, markeredgewidth=4)
 ax.set_yticks(range(len(settings)), settings, fontsize=11)
-ax.set(xlabel="log loss on held-out rows", title="Most dropout in the widest layer does best")
+ax.set(
+    ylabel="keep_prob",
+    xlabel="Log loss on held-out rows",
+    title="Strongest dropout in the widest layer is best",
+)
 plt.show()
 
 assert all(losses.mean() > best.mean() for losses in log_loss.values() if losses is not best)
 assert (log_loss["0.95, 0.8, 0.5"] > best).mean() > 0.7
 
 # %%
-# Over the reverse, the gain is clear in nearly every split. Over the best strength for all layers
-# alike it is small: it shows in the mean, and not in every split.
+# The gain over the reverse order is clear in nearly every split. The gain over the best common
+# strength is small: it shows in the mean, but not in every split.
 #
-# Why prediction goes without
-# ---------------------------
+# Why dropout is turned off for prediction
+# ----------------------------------------
 #
-# A unit that is kept is divided by :math:`p`. With a mask :math:`m` that is 1 with probability
-# :math:`p` and else 0, :math:`E(a m / p) = a`: on average, the next layer is given what it gets
-# from all units. So nothing needs to be done at prediction, where all units are kept. Take one
-# row, and what the first hidden layer hands on to the 64 units of the second:
+# In training, the activation of each kept unit is divided by :math:`p`. With a mask :math:`m` that
+# is 1 with probability :math:`p` and 0 otherwise, :math:`E(a m / p) = a`: on average, the next
+# layer gets the same input as from all units. Prediction can therefore keep all units without any
+# rescaling. The code below checks this for one row and the inputs that the 64 units of the second
+# hidden layer get from the first:
 
 train, test = next(splits.split(X, y))
 net = net.set_params(keep_prob=(0.5, 0.8, 0.95), max_iter=60).fit(X[train], y[train])
@@ -98,10 +103,11 @@ undivided = (activations * masks @ weights).mean(axis=0)
 divided = (activations * masks / 0.5 @ weights).mean(axis=0)
 
 # %%
-# What holds for a layer's input does not hold for the network's output, which is no linear
-# function of it. So the network with all units comes close to the average of the thinned ones, and
-# no closer. ``predict_proba_samples`` gives the probabilities of thinned networks; here is the
-# average of the first 1, 2, 5, ... of them beside ``predict_proba``, which uses the whole network:
+# This does not hold exactly for the network's output, which is not a linear function of the
+# activations. The full network comes close to the average over dropout samples but does not equal
+# it. ``predict_proba_samples`` returns the probabilities of networks with randomly dropped units.
+# The table compares the average of the first 1, 2, 5, ... samples with ``predict_proba``, which
+# uses the full network:
 
 samples = net.predict_proba_samples(X_test, n_samples=200, random_state=0)
 whole_net = net.predict_proba(X_test)
@@ -116,28 +122,28 @@ averages = [samples[:k].mean(axis=0) for k in counts]
 errors = [error(average) for average in averages]
 distances = [abs(average - whole_net).mean() for average in averages]
 
-print(f"{'averaged':14}{'wrong':>7}{'highest probability':>22}{'distance from whole':>22}")
+print(f"{'averaged':14}{'wrong':>7}{'highest probability':>22}{'distance from full':>22}")
 for k, average, wrong, distance in zip(counts, averages, errors, distances, strict=True):
     print(f"{k:<14}{wrong:6.1f}%{average.max(axis=1).mean():22.3f}{distance:22.4f}")
-print(f"{'whole network':14}{error(whole_net):6.1f}%{whole_net.max(axis=1).mean():22.3f}")
+print(f"{'full network':14}{error(whole_net):6.1f}%{whole_net.max(axis=1).mean():22.3f}")
 
 # %%
-# On the left, the mean input of the second layer's units over 2,000 masks: divided by :math:`p`
-# it is on the diagonal, undivided at half of it. On the right, the share of wrong predictions.
+# Left: the mean input of the second layer's units over 2,000 masks. With division by :math:`p`, it
+# lies on the diagonal; without, it is half as large. Right: the percentage of wrong predictions.
 
 fig, (left, right) = plt.subplots(1, 2, layout="constrained", figsize=(9, 4))
 left.axline((0, 0), slope=1, color="0.6", linestyle="--")
 left.plot(whole, divided, "o", color="C0", label="divided by p")
-left.plot(whole, undivided, "x", color="C1", label="undivided")
-left.set(xlabel="input with all units", ylabel="mean input with dropout")
-left.set_title("Dividing by p keeps the mean")
+left.plot(whole, undivided, "x", color="C1", label="not divided")
+left.set(xlabel="Input with all units", ylabel="Mean input with dropout")
+left.set_title("Dividing by p preserves the mean")
 left.legend()
 
-right.plot(counts, errors, "o-", color="C0", label="thinned, averaged")
-right.axhline(error(whole_net), color="C1", linestyle="--", linewidth=2, label="whole, once")
-right.set(xlabel="thinned predictions averaged", xscale="log", ylabel="wrong predictions (%)")
+right.plot(counts, errors, "o-", color="C0", label="average of samples")
+right.axhline(error(whole_net), color="C1", linestyle="--", linewidth=2, label="full network")
+right.set(xlabel="Number of dropout samples averaged", xscale="log", ylabel="Wrong predictions (%)")
 right.set_xticks(counts, counts)
-right.set_title("The whole network, once,\nis as good as many thinned ones")
+right.set_title("One pass of the full network is\nas good as averaging many samples")
 right.legend()
 plt.show()
 
@@ -148,7 +154,7 @@ assert abs(errors[-1] - error(whole_net)) < 1
 assert 0.005 < distances[-1] < 0.8 * distances[0]
 
 # %%
-# A thinned network alone is wrong more often. The average is as good as the whole network, for many
-# times the work, and its probabilities stay a little apart: those of the whole network are
-# surer. The spread of the thinned predictions is of use where doubt is the question, see
-# :ref:`sphx_glr_gallery_plot_uncertainty.py`.
+# A single dropout sample is wrong more often. The average over many samples is as good as the full
+# network, at many times the cost. Its probabilities remain slightly different: those of the full
+# network are more confident. The spread of the dropout samples is useful as a measure of
+# uncertainty, see :ref:`sphx_glr_gallery_plot_uncertainty.py`.

@@ -1,25 +1,26 @@
 """
-What gamma and beta are there for
-=================================
+Batch norm's scale and shift: gamma and beta
+============================================
 
-Batch norm makes each unit's mean 0 and its variance 1, and then undoes it in part: the unit is
-scaled by :math:`\\gamma` and shifted by :math:`\\beta`, which are learned (Ioffe and Szegedy 2015),
+Batch norm first gives each unit mean 0 and variance 1. It then scales the unit by :math:`\\gamma`
+and shifts it by :math:`\\beta`, which are learned (Ioffe and Szegedy 2015),
 
 .. math:: \\gamma \\frac{z - \\mathrm{mean}}{\\sqrt{\\mathrm{var} + \\epsilon}} + \\beta,
 
-from :math:`\\gamma = 1` and :math:`\\beta = 0`. Why, and what is lost when they are held there? It
-depends on what comes next. In front of an activation, :math:`\\beta` says where it bends, and
-:math:`\\gamma` how sharply, of which ReLU has no need. Behind the activation, the next layer's
-weights and biases can do all that the two do.
+starting from :math:`\\gamma = 1` and :math:`\\beta = 0`. Why are they learned, and what is lost if
+they keep their initial values? The answer depends on the next operation. Before an activation,
+:math:`\\beta` sets where the activation bends, and :math:`\\gamma` how sharply. ReLU does not need
+:math:`\\gamma`. After the activation, the weights and biases of the next layer can do everything
+that :math:`\\gamma` and :math:`\\beta` do.
 """
 
 # %%
-# Holding them
-# ------------
+# Freezing gamma and beta
+# -----------------------
 #
-# No parameter holds them, but an optimiser of one's own does. It is given the gradient of all
-# parameters in one vector: first the weights of all layers, then their biases, gammas and
-# betas. Where the gradient is 0 from the first step on, Adam does not move.
+# The estimators have no parameter for this, but a custom optimizer can do it. It gets the gradient
+# of all parameters in one vector: the weights of all layers first, then their biases, gammas and
+# betas. If a gradient is 0 in every step, Adam does not change the parameter.
 
 from dataclasses import dataclass
 
@@ -36,9 +37,9 @@ plt.style.use("tableau-colorblind10")
 
 @dataclass(frozen=True, kw_only=True)
 class HoldingAdam(Adam):
-    """Adam that leaves gammas, betas or both where they start."""
+    """Adam that keeps gammas, betas or both at their initial values."""
 
-    n_units: int  # of all hidden layers
+    n_units: int  # total over the hidden layers
     gamma: bool = True
     beta: bool = True
 
@@ -51,14 +52,15 @@ class HoldingAdam(Adam):
 
 
 # %%
-# What the freedom is for
-# -----------------------
+# One input, one hidden layer
+# ---------------------------
 #
-# One input and one hidden layer show it. With batch norm before the activation, held at 1 and 0,
-# every unit's activation gets the same, :math:`\pm(x - \mathrm{mean}) / \mathrm{std}`. So 128 ReLUs
-# make two straight lines that meet at the mean of x, and 128 logistic functions a single S, which
-# is nearly straight between -2 and 2. With :math:`\beta` learned, they bend anywhere. That is all
-# that ReLUs need; logistic functions also need :math:`\gamma` to bend more sharply.
+# With one input, batch norm before the activation, and :math:`\gamma = 1` and :math:`\beta = 0`,
+# all activations get the same input, :math:`\pm(x - \mathrm{mean}) / \mathrm{std}`. Then 128 ReLUs
+# make two straight lines that meet at the mean of x, and 128 logistic functions a single S-shaped
+# curve, which is nearly straight between -2 and 2. With a learned :math:`\beta`, they can bend
+# anywhere. ReLUs need nothing else. Logistic functions also need :math:`\gamma` to bend more
+# sharply.
 
 rng = np.random.default_rng(0)
 x_train = rng.uniform(-2, 2, 300)
@@ -69,9 +71,9 @@ truth = np.sin(2 * x + 1)
 N_UNITS = 128
 solvers = {
     "learned": Adam(),
-    "gamma held": HoldingAdam(n_units=N_UNITS, beta=False),
-    "beta held": HoldingAdam(n_units=N_UNITS, gamma=False),
-    "both held": HoldingAdam(n_units=N_UNITS),
+    "gamma fixed": HoldingAdam(n_units=N_UNITS, beta=False),
+    "beta fixed": HoldingAdam(n_units=N_UNITS, gamma=False),
+    "both fixed": HoldingAdam(n_units=N_UNITS),
 }
 layers = {
     "before ReLU": {"batchnorm": "before", "activation": "relu"},
@@ -101,11 +103,11 @@ curves = {
 
 # %%
 
-styles = {"learned": ("C0", "-"), "gamma held": ("C1", "--"), "both held": ("black", ":")}
+styles = {"learned": ("C0", "-"), "gamma fixed": ("C1", "--"), "both fixed": ("black", ":")}
 titles = [
-    "Before ReLU:\nbeta matters",
-    "Before logistic:\nboth matter",
-    "After ReLU:\nneither does",
+    "Batch norm before ReLU:\nbeta matters",
+    "Batch norm before logistic:\nboth matter",
+    "Batch norm after ReLU:\nneither matters",
 ]
 fig, axes = plt.subplots(1, 3, sharey=True, layout="constrained", figsize=(10, 4))
 for ax, title, layer in zip(axes, titles, layers, strict=True):
@@ -118,7 +120,7 @@ fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", nco
 plt.show()
 
 # %%
-# The root of the mean squared error against the true curve:
+# Root mean squared error with respect to the true curve:
 
 errors = {
     layer: {held: np.sqrt(np.mean((y - truth) ** 2)) for held, y in of_layer.items()}
@@ -129,20 +131,21 @@ for layer, of_held in errors.items():
     print(f"{layer:17}" + "".join(f"{error:12.3f}" for error in of_held.values()))
 
 before, logistic, after = errors.values()
-assert before["gamma held"] < 0.1 < 0.3 < before["beta held"]
-assert abs(before["both held"] - before["beta held"]) < 0.01
-assert logistic["learned"] < 0.1 < 0.3 < min(logistic["gamma held"], logistic["beta held"])
+assert before["gamma fixed"] < 0.1 < 0.3 < before["beta fixed"]
+assert abs(before["both fixed"] - before["beta fixed"]) < 0.01
+assert logistic["learned"] < 0.1 < 0.3 < min(logistic["gamma fixed"], logistic["beta fixed"])
 assert max(after.values()) < 0.1
 
 # %%
-# ReLU only passes the scale of its input on, :math:`f(\gamma z) = \gamma f(z)` for
-# :math:`\gamma > 0`, to weights that have a scale of their own: there, :math:`\gamma` is redundant.
+# ReLU preserves the scale of its input, :math:`f(\gamma z) = \gamma f(z)` for :math:`\gamma > 0`,
+# and the weights of the next layer can rescale its output. Before ReLU, :math:`\gamma` is
+# therefore redundant.
 #
-# What they learn
-# ---------------
+# Learned values in a deeper network
+# ----------------------------------
 #
-# Four hidden layers of 64 units, on handwritten digits. Points are means over a layer's units, and
-# the bars hold nine tenths of them.
+# The network has four hidden layers of 64 units and learns handwritten digits. The points are the
+# means over the units of a layer. The bars are the ranges from the 5th to the 95th percentile.
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")
@@ -169,13 +172,13 @@ for (shift, marker, color), (layer, net) in zip(looks, fitted.items(), strict=Tr
         means = np.mean(arrays, axis=1)
         low, high = np.quantile(arrays, [0.05, 0.95], axis=1)
         spread = [means - low, high - means]
-        at = np.arange(1, 5) + shift
+        at = np.arange(4) + shift
         ax.errorbar(at, means, spread, fmt=marker, color=color, capsize=4, label=layer)
 for ax, name, start in zip(axes, ["gamma", "beta"], [1, 0], strict=True):
     ax.axhline(start, color="0.6", linestyle="--", zorder=0)
-    ax.set(xlabel="hidden layer", xticks=range(1, 5), ylabel=name)
-axes[0].set_title("The last logistic layer doubles its gammas")
-axes[1].set_title("Logistic units shift the most")
+    ax.set(xlabel="Hidden layer", xticks=range(4), ylabel=name)
+axes[0].set_title("Gamma doubles in the last logistic layer")
+axes[1].set_title("Beta spreads most in logistic layers")
 axes[0].legend(loc="upper left")
 plt.show()
 
@@ -189,14 +192,14 @@ assert of_logistic.gammas_[-1].mean() > 1.7 > 1.4 > of_relu.gammas_[-1].mean()
 assert np.std(of_logistic.betas_) > 2 * np.std(of_relu.betas_)
 
 # %%
-# What holding them costs here
-# ----------------------------
+# The cost of freezing in the deeper network
+# ------------------------------------------
 #
-# Log loss of the rows trained on and of those held out, over five folds:
+# Log loss on the training rows and on the held-out rows, as means over five folds:
 
 costs = {}
-print(f"{'':17}{'trained on':>20}{'held out':>20}{'holding is worse':>20}")
-print(f"{'batch norm':17}" + f"{'learned':>12}{'held':>8}" * 2 + f"{'held out':>20}")
+print(f"{'':17}{'training rows':>20}{'held-out rows':>20}{'fixed is worse':>20}")
+print(f"{'batch norm':17}" + f"{'learned':>12}{'fixed':>8}" * 2 + f"{'on held-out rows':>20}")
 for layer, settings in layers.items():
     search = PackedGridSearchCV(
         deep(settings),
@@ -218,7 +221,7 @@ assert costs["before logistic"] > 0.02
 assert max(abs(costs["before ReLU"]), abs(costs["after ReLU"])) < 0.015
 
 # %%
-# With 64 inputs, the units of a layer differ whatever :math:`\gamma` and :math:`\beta` are, so that
-# less is lost than with one input. The logistic network is worse in every fold. The ReLU networks
-# fit the rows that they are trained on a little less closely, and are no worse on the others; if
-# anything, they are a little better there.
+# With 64 inputs, the units of a layer differ for any :math:`\gamma` and :math:`\beta`, so less is
+# lost than with one input. The logistic network is worse in every fold. The ReLU networks fit the
+# training rows a little less closely. On the held-out rows they are no worse, perhaps a little
+# better.

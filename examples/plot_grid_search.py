@@ -1,17 +1,17 @@
 """
-Which dropout, which batch norm? A search
-=========================================
+Grid search over dropout and batch norm, and a comparison with the MLP
+======================================================================
 
-How much dropout, and batch norm before the activation, after it or not at all? It depends on the
-data, so let a search find out. This one goes through both on 400 handwritten digits, shows the
-scores as a map, and then asks how much better the best network is than the best
-``MLPClassifier`` of a search of the same size, and whether that is more than chance. Over ten
-draws of the training rows it is wrong less often on average, by a margin that single draws may
-hide or exaggerate.
+How much dropout is best, and should batch norm come before the activation, after it or not at all?
+The answer depends on the data, so this example searches over both on 400 handwritten digits and
+shows the scores as a heat map. It then compares the best network with the best ``MLPClassifier``
+of a search over the same number of candidates, and tests whether the difference is more than
+chance. Over ten draws of the training rows, the network has a lower error on average, but a single
+draw may hide or exaggerate the difference.
 """
 
 # %%
-# 400 rows are searched on. The other 1,397 are kept for the comparison.
+# The search uses 400 rows. The other 1,397 rows are kept for the comparison.
 
 import warnings
 from time import perf_counter
@@ -47,10 +47,10 @@ X_search, X_rest, y_search, y_rest = train_test_split(
 # The search
 # ----------
 #
-# The network goes into ``GridSearchCV`` as any estimator does, here at the end of a pipeline.
-# ``PackedGridSearchCV`` takes the same arguments, trains candidates and folds as stacks, and finds
-# the same. ``MLPClassifier`` has a grid of its own, of twelve candidates too: strength of
-# L2 and learning rate. Networks this small are best trained by one thread.
+# ``GridSearchCV`` works with the network like with any estimator, here at the end of a pipeline.
+# ``PackedGridSearchCV`` takes the same arguments, trains candidates and folds together in stacked
+# arrays, and returns the same result. The grid of ``MLPClassifier`` has twelve candidates too,
+# over the strength of L2 and the learning rate. Networks this small train fastest on one thread.
 
 norm_net = make_pipeline(StandardScaler(), NormNetClassifier((128, 64), random_state=0))
 norm_net_grid = {
@@ -66,7 +66,7 @@ folds = StratifiedKFold(3, shuffle=True, random_state=0)
 
 
 def fit(model, X, y):
-    """Fit on one thread; the MLP may stop at its 200 epochs without a warning."""
+    """Fit on one thread, without a warning if the MLP does not converge in 200 epochs."""
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(X, y)
@@ -91,33 +91,40 @@ assert np.allclose(scores, plain.cv_results_["mean_test_score"], atol=1e-3)
 assert packed.best_params_ == plain.best_params_
 
 # %%
-# The map, of the negative log loss; the best cell is framed. Look at the whole rather than at
-# single cells: the spread over the folds is larger than the differences between neighbours, and
-# another draw of the 400 rows frames another cell.
+# The heat map shows the negative log loss; the best cell is framed. Look at the overall pattern
+# rather than at single cells: the spread over the folds is larger than the differences between
+# neighboring cells, and another draw of the 400 rows would frame another cell.
 
 fig, ax = plt.subplots(layout="constrained", figsize=(8, 4))
 SearchResultsDisplay.from_estimator(packed, x="keep_prob", y="batchnorm", ax=ax)
-ax.set_title("Some dropout is best, with batch norm or without")
+ax.set_title("Some dropout is best, with or without batch norm")
 plt.show()
 
 # %%
-# Is it better than the best MLP?
-# -------------------------------
+# Comparison with the best MLP
+# ----------------------------
 #
-# First the two networks that the searches have trained, on the rows that were kept. If they were
-# equally good, the rows that only one of them gets right would be split between them like the
-# throws of a coin: that is McNemar's test.
+# First compare the best networks of the two searches on the rows kept for this purpose. If both
+# were equally good, a row that only one of them gets right would be equally likely to be right for
+# either: this is McNemar's test.
 
 right, mlp_right = (search.predict(X_rest) == y_rest for search in (packed, mlp_search))
 only_ours, only_mlp = int((right & ~mlp_right).sum()), int((mlp_right & ~right).sum())
 p_value = binomtest(only_ours, only_ours + only_mlp).pvalue
-print(f"wrong on {len(y_rest)} rows: {(~right).sum()}, MLPClassifier {(~mlp_right).sum()}")
-print(f"right where the other is wrong: {only_ours} and {only_mlp} rows, p = {p_value:.1g}")
+print(
+    f"wrong of {len(y_rest)} rows: NormNetClassifier {(~right).sum()},"
+    f" MLPClassifier {(~mlp_right).sum()}"
+)
+print(
+    f"right where the other is wrong: NormNetClassifier {only_ours} rows,"
+    f" MLPClassifier {only_mlp} rows, p = {p_value:.1g}"
+)
 
 # %%
-# That is no accident of the rows tested on. But it is about these two networks, not about those
-# that the same settings give on other training rows. So both winners are trained ten times more,
-# each time on 400 of the rows that were kept, and tested on the other 997.
+# The difference is not due to the choice of test rows. But the test compares these two networks
+# only, not the networks that the same parameters give on other training rows. Therefore both best
+# candidates are trained ten more times, each time on 400 of the rows kept for the comparison, and
+# tested on the other 997.
 
 draws = StratifiedShuffleSplit(10, train_size=400, random_state=0)
 errors = np.array(
@@ -133,23 +140,26 @@ errors = np.array(
 )
 ours, mlps = errors.T
 gain = mlps - ours
-print(f"wrong: {ours.mean():.2f} %, MLPClassifier {mlps.mean():.2f} %, means of ten draws")
 print(
-    f"the difference: {gain.mean():.2f} on average, from {gain.min():.2f} to {gain.max():.2f},"
-    f" and for NormNetClassifier in {(gain > 0).sum()} of ten"
+    f"mean error over ten draws: NormNetClassifier {ours.mean():.2f} %,"
+    f" MLPClassifier {mlps.mean():.2f} %"
+)
+print(
+    f"difference: {gain.mean():.2f} points on average, from {gain.min():.2f} to {gain.max():.2f};"
+    f" NormNetClassifier is better in {(gain > 0).sum()} of ten draws"
 )
 assert ours.mean() < mlps.mean()
 
 # %%
-# The gain that is left is smaller than the first comparison made it look. The draws share rows, so
-# they are less independent than ten sets of data would be.
+# This difference is smaller than the first comparison suggested. The draws share rows, so
+# they are less independent than ten separate data sets would be.
 
 fig, ax = plt.subplots(layout="constrained", figsize=(8, 3.5))
 place = np.arange(1, 11)
 ax.vlines(place, ours, mlps, color="0.7", linewidth=3)
 ax.plot(place, ours, "o", color="C0", markersize=9, label="NormNetClassifier")
 ax.plot(place, mlps, "s", color="C1", markersize=9, label="MLPClassifier")
-ax.set(xlabel="draw of the training rows", ylabel="wrong predictions (%)", xticks=place)
+ax.set(xlabel="Draw of the training rows", ylabel="Wrong predictions (%)", xticks=place)
 ax.set_title("Better on average, not in every draw")
 ax.legend()
 plt.show()

@@ -1,17 +1,17 @@
 """
-Is it training? A look inside
-=============================
+Diagnosing a network that does not train
+========================================
 
-Two networks of eight hidden tanh layers, one with batch norm and one without, begin with weights
-that are too small. The one learns, the other does not. The score tells that much; the displays of
-:mod:`sknormnet.inspection` tell where it goes wrong.
+Two networks with eight hidden tanh layers, one with batch norm and one without, start from weights
+that are too small. The network with batch norm learns; the other does not. The score only shows
+that something is wrong. The displays of :mod:`sknormnet.inspection` show where.
 """
 
 # %%
 # Loss and score
 # --------------
-# :class:`~sknormnet.inspection.TrainingHistoryDisplay` draws what ``history_`` holds. The dots mark
-# the epochs whose weights were kept. Without batch norm, the loss stays where guessing has it.
+# :class:`~sknormnet.inspection.TrainingHistoryDisplay` plots ``history_``. The dots mark
+# the epochs whose weights were kept. Without batch norm, the loss stays at the level of guessing.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,11 +34,11 @@ X, y = load_digits(return_X_y=True)
 
 
 def fitted(batchnorm):
-    """A fitted pipeline, and the recorder that has watched its network."""
+    """Return a fitted pipeline and the recorder of its training."""
     net = NormNetClassifier(
         hidden_layer_sizes=(64,) * 8,
         activation="tanh",
-        init="normal",  # a standard deviation of 0.01
+        init="normal",  # standard deviation 0.01
         batchnorm=batchnorm,
         keep_prob=1.0,
         label_smoothing=0.0,
@@ -55,8 +55,8 @@ def fitted(batchnorm):
 
 (normed, normed_recorder), (plain, plain_recorder) = fitted("before"), fitted(False)
 
-display = TrainingHistoryDisplay.from_estimator(normed, name="batch norm")
-TrainingHistoryDisplay.from_estimator(plain, ax=display.axes_, name="none")
+display = TrainingHistoryDisplay.from_estimator(normed, name="with batch norm")
+TrainingHistoryDisplay.from_estimator(plain, ax=display.axes_, name="without")
 plt.show()
 
 print(f"best validation score: {normed[-1].best_validation_score_:.3f} with batch norm,")
@@ -65,14 +65,17 @@ assert normed[-1].best_validation_score_ > 0.8
 assert plain[-1].best_validation_score_ < 0.2
 
 # %%
-# Where does the signal go?
-# -------------------------
-# :class:`~sknormnet.inspection.LayerStatisticsDisplay` draws how the values in each layer are
-# distributed, stage by stage. Without batch norm, each layer hands on less than it gets; from the
-# third one on there is nothing to be seen. With it, each layer is brought back to one scale.
+# Activations: does the signal vanish?
+# ------------------------------------
+# :class:`~sknormnet.inspection.LayerStatisticsDisplay` shows the distribution of the values in
+# each layer, stage by stage. Without batch norm, the values in the first layers shrink by a factor
+# of about ten per layer; from the third layer on, they are too small to see. Batch norm brings the
+# values of each layer back to the same scale.
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-for ax, model, title in zip(axes, (plain, normed), ("Without", "With batch norm"), strict=True):
+for ax, model, title in zip(
+    axes, (plain, normed), ("Without batch norm", "With batch norm"), strict=True
+):
     LayerStatisticsDisplay.from_estimator(model, X, ax=ax)
     ax.set_title(title, loc="left")
 axes[0].get_legend().remove()
@@ -83,21 +86,24 @@ stds = {
     for name, model in {"with": normed, "without": plain}.items()
 }
 for name, values in stds.items():
-    print(f"spread of the activations, {name:8}" + "".join(f"{value:9.1e}" for value in values))
+    print(
+        f"std of the activations, {name + ' batch norm':19}"
+        + "".join(f"{value:9.1e}" for value in values)
+    )
 assert min(stds["with"]) > 0.1
 assert max(stds["without"][3:]) < 0.01
 
 # %%
-# And the gradient?
-# -----------------
-# It takes the same way back. :class:`~sknormnet.inspection.GradientFlowDisplay` draws what the
-# recorder has seen: the norm of each layer's gradient, and how much of its weights a layer has
-# changed in an epoch. Without batch norm, only the output's biases learn: how frequent the
-# classes are.
+# Gradients and updates
+# ---------------------
+# Gradients vanish in the same way. :class:`~sknormnet.inspection.GradientFlowDisplay` plots what
+# the recorder has stored: the norm of each layer's gradient, and the relative change of each
+# layer's weights in an epoch. Without batch norm, only the biases of the output layer learn; they
+# fit the class frequencies.
 
 fig, axes = plt.subplots(2, 2, figsize=(9, 6), sharex=True, layout="constrained")
 for row, recorder, title in zip(
-    axes, (plain_recorder, normed_recorder), ("Without", "With batch norm"), strict=True
+    axes, (plain_recorder, normed_recorder), ("Without batch norm", "With batch norm"), strict=True
 ):
     GradientFlowDisplay.from_recorder(recorder, ax=row)
     row[0].set_title(title, loc="left")
@@ -105,5 +111,5 @@ plt.show()
 
 for name, recorder in {"with": normed_recorder, "without": plain_recorder}.items():
     norms = [x.gradient_norm for x in recorder.gradients_ if x.layer == 0]
-    print(f"norm of the first layer's gradient, {name}: {np.median(norms):.1e}")
+    print(f"gradient norm of the first layer, {name} batch norm: {np.median(norms):.1e}")
     assert np.median(norms) > 0.01 if name == "with" else np.median(norms) < 1e-6

@@ -1,13 +1,13 @@
 """
-Inputs on different scales
-==========================
+Why inputs should be standardized
+=================================
 
-The players of a basketball club are described by their age, up to 100 years, their height, up to
-8 feet, and their weight, up to 300 pounds. How a network learns depends on these units: the loss
-is steep along the weights of inputs with large numbers, and flat along the others, so that no
-learning rate suits both. Standardised inputs, of mean 0 and standard deviation 1, put an end to
-that. Batch norm does so for the hidden layers; the inputs themselves are the business of the
-pipeline, as LeCun, Bottou, Orr and Müller explain ("Efficient BackProp", 1998).
+The players of a basketball club are described by age (up to 100 years), height (up to 8 feet) and
+weight (up to 300 pounds). These units affect training: the loss is steep along the weights of
+inputs with large values and flat along the others, so no learning rate suits both. Standardized
+inputs, with mean 0 and standard deviation 1, remove this problem. Batch norm rescales the hidden
+layers only. The inputs should be scaled in the pipeline, as LeCun, Bottou, Orr and Müller explain
+("Efficient BackProp", 1998).
 """
 
 import warnings
@@ -24,9 +24,9 @@ from sknormnet import NormNetRegressor
 plt.style.use("tableau-colorblind10")
 
 # %%
-# Made data: players are best in their late twenties, height helps up to a point, and so does
-# weight, beyond what comes with height, in those who are young. The target is the points that
-# a player scores in a game.
+# The data are simulated. Players are best in their late twenties. Height helps up to a point. In
+# young players, weight beyond what their height predicts helps too. The target is the number of
+# points that a player scores in a game.
 
 rng = np.random.default_rng(0)
 age = rng.normal(26, 5, 1000).clip(16, 45)
@@ -41,38 +41,39 @@ y = (
     - 2 * bulk / 18 * (age - 27) / 5
     + rng.normal(0, 1, 1000)
 )
-print(f"{'':8}{'mean':>8}{'std':>8}{'smallest':>10}{'largest':>10}")
+print(f"{'':8}{'mean':>8}{'std':>8}{'min':>10}{'max':>10}")
 for name, column in zip(["age", "height", "weight"], X.T, strict=True):
     print(f"{name:8}{column.mean():8.2f}{column.std():8.2f}", end="")
     print(f"{column.min():10.2f}{column.max():10.2f}")
 
 # %%
-# A linear model of age and height has two weights, so that its loss can be drawn. Inputs and
-# target are centred, in both cases, which leaves the bias nothing to do. The loss is then
+# A linear model of age and height has two weights, so its loss can be drawn. Inputs and
+# target are centered in both cases, so the model needs no bias. The loss is then
 #
 # .. math:: L(w) = \frac{1}{2n} \lVert Z w - y \rVert^2, \qquad H = \frac{1}{n} Z^\top Z
 #
-# with the Hessian :math:`H`. Gradient descent converges for rates below :math:`2 /
-# \lambda_{\max}(H)`; both descents take nine tenths of that. Along the flattest direction, each
+# with the Hessian :math:`H`. Gradient descent converges for learning rates below :math:`2 /
+# \lambda_{\max}(H)`. Both runs use nine tenths of this limit. Along the flattest direction, each
 # step then leaves :math:`1 - 1.8 \, \lambda_{\min} / \lambda_{\max}` of the distance, so the
 # number of steps grows with the condition number :math:`\lambda_{\max} / \lambda_{\min}`.
 #
-# The path is that of the estimator itself: each ``partial_fit`` on all rows in one batch is one
-# step, and ``coefs_`` is where it leads. Without hidden layers, the network is the linear model.
+# The path is that of the estimator itself. Each ``partial_fit`` on all rows in one batch is one
+# step, and ``coefs_`` holds the weights after the step. Without hidden layers, the network is the
+# linear model.
 
 START = np.array([1.2, -0.8])
 target = (y - y.mean()) / y.std()
-centred = X[:, :2] - X[:, :2].mean(axis=0)
-SURFACES = {"Years and feet": centred, "Standardised": centred / centred.std(axis=0)}
+centered = X[:, :2] - X[:, :2].mean(axis=0)
+SURFACES = {"Years and feet": centered, "Standardized": centered / centered.std(axis=0)}
 
 
 def loss_at(w, Z):
-    """Loss of the linear model at weights of shape (..., 2)."""
+    """Return the loss of the linear model at weights of shape (..., 2)."""
     return ((w @ Z.T - target) ** 2).mean(axis=-1) / 2
 
 
 def descend(Z, rate, tolerance=0.001):
-    """Weights after each step, until the loss is near its lowest."""
+    """Return the weights after each step, until the loss is near its minimum."""
     model = NormNetRegressor(
         hidden_layer_sizes=(),
         init=lambda fan_in, fan_out, rng: START[:, None],
@@ -98,13 +99,14 @@ for name, Z in SURFACES.items():
     conditions[name] = eigenvalues[-1] / eigenvalues[0]
     print(f"{name:16}{conditions[name]:18.1f}{rate:8.3f}{len(paths[name]) - 1:7d}")
 
-assert len(paths["Years and feet"]) > 20 * len(paths["Standardised"])
+assert len(paths["Years and feet"]) > 20 * len(paths["Standardized"])
 
 # %%
-# Both panels show the same range of weights, and both descents start at the same point (square).
-# In years and feet, the walls of the valley keep the rate small: the descent jumps from one to the
-# other, and then crawls along the floor. Standardising takes away the scales, not the
-# correlation of age and height, which is why the contours on the right are no circles.
+# Both panels show the same range of weights, and both runs start at the same point (square); stars
+# mark the last step. Dark blue is a low loss, yellow a high loss. In years and feet, the steep
+# walls of the valley limit the learning rate: the path jumps between the walls and then creeps
+# along the floor. Standardizing removes the different scales but not the correlation of age and
+# height. The contours on the right are therefore not circles.
 
 x_axis, y_axis = np.linspace(-1.8, 1.8, 181), np.linspace(-1.4, 2.2, 181)
 grid = np.stack(np.meshgrid(x_axis, y_axis), axis=-1)
@@ -117,31 +119,31 @@ for ax, (name, Z) in zip(axes, SURFACES.items(), strict=True):
     ax.plot(*START, "s", color="white", markersize=9, markeredgecolor="black")
     ax.plot(*path[-1], "*", color="white", markersize=18, markeredgecolor="black")
     ax.set_title(f"{name}: {len(path) - 1} steps\n(condition number {conditions[name]:.0f})")
-    ax.set(xlabel="weight of age", aspect="equal")
-axes[0].set_ylabel("weight of height")
+    ax.set(xlabel="Weight of age", aspect="equal")
+axes[0].set_ylabel("Weight of height")
 plt.show()
 
 # %%
-# What it means for a network
-# ---------------------------
-# Now all three inputs, as they come and standardised, for a network of two hidden layers with
-# and without batch norm, trained with Adam. Adam divides each gradient by its size, which makes
-# up for some of the differences in scale, and still the network without batch norm hardly learns
-# from years, feet and pounds, in which its first units see the weight and little else.
+# Effect on a neural network
+# --------------------------
+# Next, a network with two hidden layers is trained with Adam on all three inputs, raw and
+# standardized, with and without batch norm. Adam divides each gradient by its typical size, which
+# compensates for some of the differences in scale. Still, the network without batch norm hardly
+# learns from years, feet and pounds: the weight in pounds dominates the inputs of its first layer.
 #
-# Batch norm brings the outputs of the hidden units to one scale, and so lets the network learn.
-# It does not touch what the first weights are multiplied by, and training is slower than on
-# standardised inputs, where a network as small as this one learns without batch norm too.
+# Batch norm rescales the hidden units, so the network learns from raw inputs. It does not rescale
+# the inputs of the first layer, so training is slower than on standardized inputs. There,
+# a network as small as this one also learns without batch norm.
 #
-# A fit that learns little from inputs that are not scaled ends in a ``ConvergenceWarning``, which
-# is ignored here.
+# If a fit learns little because the inputs are not scaled, ``fit`` issues a
+# ``ConvergenceWarning``, which is ignored here.
 
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 SETTINGS = {
     ("raw inputs", False): ("C1", "--"),
     ("raw inputs", True): ("C1", "-"),
-    ("standardised", False): ("C0", "--"),
-    ("standardised", True): ("C0", "-"),
+    ("standardized", False): ("C0", "--"),
+    ("standardized", True): ("C0", "-"),
 }
 losses, scores = {}, {}
 print(f"{'':14}{'batch norm':>12}{'loss, epoch 5':>16}{'loss, epoch 60':>16}{'R2, test':>10}")
@@ -154,7 +156,7 @@ for inputs, batchnorm in SETTINGS:
         max_iter=60,
         random_state=0,
     )
-    scaler = StandardScaler() if inputs == "standardised" else "passthrough"
+    scaler = StandardScaler() if inputs == "standardized" else "passthrough"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = make_pipeline(scaler, network).fit(X_train, y_train)
@@ -164,15 +166,15 @@ for inputs, batchnorm in SETTINGS:
     print(f"{network.loss_curve_[-1]:16.3f}{scores[inputs, batchnorm]:10.3f}")
 
 assert scores["raw inputs", False] < 0.6
-assert min(scores["raw inputs", True], scores["standardised", False]) > 0.8
-assert losses["standardised", False][4] < 0.8 * losses["raw inputs", True][4]
+assert min(scores["raw inputs", True], scores["standardized", False]) > 0.8
+assert losses["standardized", False][4] < 0.8 * losses["raw inputs", True][4]
 
 fig, ax = plt.subplots(layout="constrained", figsize=(8, 4))
 for (inputs, batchnorm), (color, linestyle) in SETTINGS.items():
     label = f"{inputs}, {'with' if batchnorm else 'no'} batch norm"
     epochs = np.arange(1, 61)
     ax.plot(epochs, losses[inputs, batchnorm], color=color, linestyle=linestyle, label=label)
-ax.set(xlabel="epoch", ylabel="training loss", yscale="log")
-ax.set_title("Raw inputs stop the network; batch norm repairs most of it")
+ax.set(xlabel="Epoch", ylabel="Training loss", yscale="log")
+ax.set_title("Batch norm helps with raw inputs; standardized inputs train faster")
 ax.legend()
 plt.show()

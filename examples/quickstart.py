@@ -1,9 +1,11 @@
 """
-NormNetClassifier beside MLPClassifier on two data sets that scikit-learn ships
-===============================================================================
+NormNetClassifier and MLPClassifier on two of scikit-learn's data sets
+======================================================================
 
-Same split, same pipeline, both with their defaults. One split of small data: a difference of
-one or two rows says nothing about which is better; README.md has a comparison that does.
+Both classifiers use the same split, the same pipeline and their default parameters, except that
+``MLPClassifier`` may train for more epochs until it converges. On one split of small data, a
+difference of one or two rows does not show which is better. README.md has a comparison on many
+data sets.
 """
 
 from time import perf_counter
@@ -18,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sknormnet import NormNetClassifier
 
 CLASSIFIERS = {
-    "MLPClassifier": MLPClassifier(max_iter=500, random_state=0),  # stops by itself before
+    "MLPClassifier": MLPClassifier(max_iter=500, random_state=0),  # converges in fewer epochs
     "NormNetClassifier": NormNetClassifier(random_state=0),
 }
 
@@ -28,7 +30,7 @@ def compare(title, data):
     X_train, X_test, y_train, y_test = train_test_split(
         data.data, data.target, test_size=0.25, stratify=data.target, random_state=0
     )
-    heading = f"{title}: {len(y_train)} rows to train on, {len(y_test)} to test"
+    heading = f"{title}: {len(y_train)} training rows, {len(y_test)} test rows"
     print(f"{heading}\n{'=' * len(heading)}\n")
     print(f"{'':20}{'accuracy':>10}{'wrong rows':>12}{'epochs':>9}{'seconds':>9}")
     for name, classifier in CLASSIFIERS.items():
@@ -41,10 +43,10 @@ def compare(title, data):
             f"{name:20}{model.score(X_test, y_test):10.4f}{(predicted != y_test).sum():12d}"
             f"{model[-1].n_iter_:9d}{seconds:9.2f}"
         )
-    # predicted is now the last classifier's, which is NormNetClassifier.
+    # `predicted` is from the last classifier of the loop, NormNetClassifier.
     names = [str(name) for name in data.target_names]
     report = classification_report(y_test, predicted, target_names=names, digits=3)
-    print(f"\nNormNetClassifier, class by class:\n\n{report}")
+    print(f"\nNormNetClassifier, by class:\n\n{report}")
 
 
 if __name__ == "__main__":
