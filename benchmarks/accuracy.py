@@ -43,7 +43,7 @@ def _scaled(model):
     return make_pipeline(StandardScaler(), model)
 
 
-def _standardised(model):
+def _standardized(model):
     return TransformedTargetRegressor(model, transformer=StandardScaler())
 
 
@@ -59,7 +59,7 @@ MODELS = {
     "MLP": lambda c, seed: (
         _scaled(MLPClassifier(random_state=seed))
         if c
-        else _standardised(_scaled(MLPRegressor(random_state=seed)))
+        else _standardized(_scaled(MLPRegressor(random_state=seed)))
     ),
     "NormNet": lambda c, seed: _scaled(
         (NormNetClassifier if c else NormNetRegressor)(random_state=seed)

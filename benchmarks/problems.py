@@ -24,7 +24,7 @@ class Problem:
     quick_epochs: int
 
     def data(self, dtype) -> tuple[np.ndarray, np.ndarray]:
-        """X, standardised, and y."""
+        """X, standardized, and y."""
         if self.n_rows is None:
             X, y = load_digits(return_X_y=True)
             return scale(X).astype(dtype), y

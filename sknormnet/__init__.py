@@ -1,4 +1,4 @@
-"""Neural networks with batch normalisation, dropout and L2 as scikit-learn estimators."""
+"""Neural networks with batch normalization, dropout and L2 as scikit-learn estimators."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ _MODULES = ["inspection", "nn", "training"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the searches and `inspection` when they are asked for: start-up is faster."""
+    """Load the searches and the subpackages on first access, so that the package starts faster."""
     if name in _MODULES:
         return import_module(f"sknormnet.{name}")
     if name not in __all__:

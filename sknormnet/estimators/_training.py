@@ -47,7 +47,7 @@ class Job:
     going_on : bool
         Whether the run is a former call's, which training goes on from.
     incremental : bool
-        Whether to train for one epoch, and go on with the optimiser's state.
+        Whether to train for one epoch, and go on with the optimizer's state.
     history : History
         What has been recorded so far.
     report : Report
@@ -412,7 +412,7 @@ def _batching(estimator, run: Run, n_rows: int) -> dict[str, Any]:
         )
     elif batch_size < min(least, n_rows):
         warnings.warn(
-            f"Got `batch_size` {batch_size} with batch norm, which has nothing to normalise in a"
+            f"Got `batch_size` {batch_size} with batch norm, which has nothing to normalize in a"
             f" single row. It is going to be {least}. Set batchnorm=False to train row by row.",
             stacklevel=3,
         )
@@ -431,7 +431,7 @@ def _schedule(estimator) -> Schedule:
 
 
 def _configured(estimator, name: str, table: Mapping[str, type], kind: type) -> Any:
-    """The optimiser or schedule of a parameter: an object as it is, one of a name set.
+    """The optimizer or schedule of a parameter: an object as it is, one of a name set.
 
     That is, as the estimator's parameters with the names of its fields say.
     """

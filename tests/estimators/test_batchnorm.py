@@ -32,7 +32,7 @@ def relu(z):
 def by_hand(model, X, *, means=None, variances=None, weight=None, activation=np.tanh):
     """Raw predictions, and each hidden layer's mean and variance over the rows.
 
-    Normalised by the means and variances given, or else by those of these rows.
+    Normalized by the means and variances given, or else by those of these rows.
     """
     h, found = np.asarray(X, np.float64), []
     for i, (gamma, beta) in enumerate(zip(model.gammas_, model.betas_, strict=True)):
@@ -368,7 +368,7 @@ def test_without_batch_norm_a_batch_of_one_row_is_a_batch():
 
 @pytest.mark.parametrize("batchnorm", PLACES)
 def test_batches_of_one_row_are_batches_of_two(batchnorm):
-    # In one row there is nothing to normalise: the network would not see X at all.
+    # In one row there is nothing to normalize: the network would not see X at all.
     settings = SETTINGS | {"batchnorm": batchnorm, "max_iter": 20}
     with pytest.warns(UserWarning, match="Got `batch_size` 1 with batch norm"):
         model = plain_regressor(**settings | {"batch_size": 1}).fit(X, Y)
@@ -468,7 +468,7 @@ def test_batches_of_equal_rows_leave_the_running_statistics_alone(container, n_m
 
 
 @pytest.mark.parametrize("batch_size", [1, 20, 100])
-def test_without_hidden_layers_there_is_nothing_to_normalise(batch_size):
+def test_without_hidden_layers_there_is_nothing_to_normalize(batch_size):
     # So batchnorm=True is no reason to warn, or to put rows into other batches.
     settings = SETTINGS | {"hidden_layer_sizes": (), "batch_size": batch_size}
     models = [plain_regressor(batchnorm=b, **settings).fit(X, Y) for b in (True, False)]

@@ -1,4 +1,4 @@
-"""A loss, an optimiser and a schedule of one's own, or the package's set by oneself."""
+"""A loss, an optimizer and a schedule of one's own, or the package's set by oneself."""
 
 import pickle
 import re
@@ -200,7 +200,7 @@ def test_a_loss_is_used_as_it_is():
     assert_array_equal(one.predict(X_REG), other.predict(X_REG))
 
 
-# ----------------------------------------------------------------- optimisers and schedules
+# ----------------------------------------------------------------- optimizers and schedules
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_an_object_is_used_as_it_is(params, named):
     assert_array_equal(one.predict(X_REG), other.predict(X_REG))
 
 
-def test_an_optimiser_and_a_schedule_of_ones_own():
+def test_an_optimizer_and_a_schedule_of_ones_own():
     params = {"solver": Signs(0.2), "learning_rate": Stairs(steps=8)}
     model = NormNetRegressor(**SMALL | {"max_iter": 30}, **params).fit(X_REG, Y_REG)
     assert model.score(X_REG, Y_REG) > 0.4
@@ -241,7 +241,7 @@ def test_an_optimiser_and_a_schedule_of_ones_own():
     assert twin.loss_curve_ == model.loss_curve_[:30]
 
 
-def test_the_penalty_reaches_an_optimiser_of_ones_own():
+def test_the_penalty_reaches_an_optimizer_of_ones_own():
     weak, strong = (
         NormNetRegressor(**SMALL, solver=Signs(1.0), alpha=alpha).fit(X_REG, Y_REG)
         for alpha in (0, 1e3)

@@ -501,7 +501,7 @@ def test_set_params_changes_how_training_goes_on():
 @pytest.mark.parametrize("beta_1", [0.0, 0.5])
 def test_beta_1_may_change_while_training_goes_on(beta_1):
     # Under a constant gradient Adam's step is the learning rate, whatever beta_1 is: the
-    # average of equal gradients, which is what the optimiser has kept, does not depend on it.
+    # average of equal gradients, which is what the optimizer has kept, does not depend on it.
     settings = {"hidden_layer_sizes": (), "learning_rate_init": 0.01, "random_state": 0}
     model = plain_regressor(batchnorm=False, alpha=0, **settings)
     x, weights = np.resize([[1.0], [-1.0]], (10, 1)), []

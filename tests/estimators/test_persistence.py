@@ -486,7 +486,7 @@ def test_new_features_after_a_failed_call():
 
 
 class Interrupts:
-    """An initialiser that a user interrupts."""
+    """An initializer that a user interrupts."""
 
     def __call__(self, fan_in, fan_out, rng):
         raise KeyboardInterrupt

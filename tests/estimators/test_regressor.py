@@ -113,7 +113,7 @@ def test_loss_is_the_first_parameter():
     assert NormNetRegressor("poisson", (5,), "tanh").hidden_layer_sizes == (5,)
 
 
-# --------------------------------------------------------------------- standardised targets
+# --------------------------------------------------------------------- standardized targets
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -131,7 +131,7 @@ def test_the_scale_of_the_target_does_not_matter(shift, factor, dtype):
     assert_allclose(there.loss_curve_, here.loss_curve_, rtol=tolerance)
 
 
-def test_standardising_is_by_output_and_weighted():
+def test_standardizing_is_by_output_and_weighted():
     y, weight = np.c_[Y, 100 - 30 * Y**2], np.random.default_rng(0).integers(0, 4, len(Y))
     model = NormNetRegressor(**SETTINGS).fit(X, y, weight)
     mean = np.average(y, axis=0, weights=weight)
@@ -161,7 +161,7 @@ def test_going_on_keeps_the_scale_of_the_first_call():
     assert_array_equal(again, NormNetRegressor(**SETTINGS).fit(X, Y).predict(X))
 
 
-def test_counts_are_not_standardised():
+def test_counts_are_not_standardized():
     settings = SETTINGS | {"loss": "poisson"}
     counts = np.round(20 * Y)
     one, other = (

@@ -251,7 +251,7 @@ def test_weights_and_groups():
 
 
 @pytest.mark.usefixtures("all_packed")
-def test_randomised():
+def test_randomized():
     distributions = {"learning_rate_init": loguniform(1e-3, 1e-1), "keep_prob": [1.0, 0.8, 0.5]}
     settings = {"n_iter": 7, "random_state": 3, "cv": ShuffleSplit(3, random_state=0)}
     both(CLASSIFIER, distributions, X, Y, kind=RandomizedSearchCV, **settings)

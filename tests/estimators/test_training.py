@@ -21,7 +21,7 @@ PLANS = ["cosine", "onecycle", "warmup", lambda progress: 1 - progress]
 
 
 def rates_of(model, monkeypatch, fit):
-    """The learning rate of each step that fit takes, as the optimiser is told."""
+    """The learning rate of each step that fit takes, as the optimizer is told."""
     rates = []
     from sknormnet.training.optimizers import SGD
 
