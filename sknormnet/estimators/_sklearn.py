@@ -30,6 +30,8 @@ except ImportError:  # scikit-learn before 1.9
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """No support, and no `set_callbacks` that would promise it, but for our own recorder."""
 
+        _skl_callbacks: tuple = ()
+
         def _init_callback_context(self, max_subtasks=None):
             context = Context("fit")
             for callback in self._skl_callbacks:

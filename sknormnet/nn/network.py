@@ -182,7 +182,8 @@ class Network:
         ]
 
         def forward(x, row_weight, rng):
-            backwards, inputs = [], x
+            backwards: list[Any] = []
+            inputs = x
             for layer_forward in forwards:
                 x, layer_backward = layer_forward(x, row_weight, rng)
                 backwards.append(layer_backward)
