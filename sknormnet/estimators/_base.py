@@ -416,9 +416,9 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         check_range(data, np.dtype(dtype))
         if self.dtype == "float32" and not self._fits_float32(data):
             warnings.warn(
-                "The values of y are too close together for a float32 network, as far as they are"
-                " from 0. Set standardize_target=True, subtract the mean of y, or set"
-                " dtype='float64'.",
+                "float32 cannot tell the values of y apart: their spread is too small compared"
+                " with their distance from 0. Set standardize_target=True, subtract the mean of y,"
+                " or set dtype='float64'.",
                 stacklevel=3,
             )
         return np.dtype(dtype)
@@ -433,12 +433,12 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
         before = runs[0].network
         if self.dtype not in ("auto", before.dtype):
             raise ValueError(
-                "Training can go on (partial_fit, warm_start=True) only with the same dtype."
+                "partial_fit and warm_start=True need the same dtype as the last fit."
                 f" It was {before.dtype} and would be {self.dtype}."
             )
         if len(runs) != self.n_members:
             raise ValueError(
-                "Training can go on (partial_fit, warm_start=True) only with the same n_members."
+                "partial_fit and warm_start=True need the same n_members as the last fit."
                 f" It was {len(runs)} and would be {self.n_members}."
             )
         check_range(data, before.dtype)
@@ -450,7 +450,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             )
             if not network.same_shapes(before):
                 raise ValueError(
-                    "Training can go on (partial_fit, warm_start=True) only with the same"
+                    "partial_fit and warm_start=True need the same"
                     " hidden_layer_sizes, batchnorm and number of outputs. The layers were"
                     f" {before} and would be {network}."
                 )
@@ -608,7 +608,7 @@ class BaseNormNet(CallbackSupportMixin, BaseEstimator, ABC):
             else f"keep_prob={self.keep_prob!r}"
         )
         return (
-            f"This {type(self).__name__} was fitted without dropout, which samples are drawn by:"
+            f"This {type(self).__name__} was fitted without dropout, so it has no random samples:"
             f" {kept}. Fit with keep_prob=0.8, or fit an ensemble with n_members=6:"
             " return_std=True then gives the standard deviation over its members."
         )

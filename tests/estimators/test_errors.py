@@ -443,7 +443,7 @@ def test_regression_targets_that_are_no_numbers(y):
         ({"hidden_layer_sizes": (4, 3, 2)}, "hidden_layer_sizes"),
         ({"batchnorm": False}, "batchnorm"),
         ({"batchnorm": "before"}, "batchnorm"),
-        ({"dtype": "float32"}, "dtype. It was float64 and would be float32"),
+        ({"dtype": "float32"}, "dtype as the last fit. It was float64 and would be float32"),
     ],
     ids=str,
 )
