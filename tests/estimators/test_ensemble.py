@@ -170,7 +170,7 @@ def test_a_single_pickle_goes_on_as_the_ensemble_would():
 def test_the_number_of_members_stays():
     model = ensemble(CLASSIFIER).fit(X, Y)
     before = model.predict_proba(X)
-    with pytest.raises(ValueError, match=r"the same n_members as the last fit\. It was 3 and would be 2\."):
+    with pytest.raises(ValueError, match=r"same n_members as .* It was 3 and would be 2\."):
         model.set_params(n_members=2).partial_fit(X, Y)
     assert_array_equal(model.predict_proba(X), before)
 
