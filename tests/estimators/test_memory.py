@@ -1,10 +1,9 @@
 """Peak memory of fit and of predictions, beyond X and what is returned."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from peak_memory import peak_of
 
 from sknormnet import NormNetClassifier, NormNetRegressor
 
@@ -15,16 +14,6 @@ X = RNG.normal(size=(300, 4))
 CLASSES = RNG.integers(10, size=300)
 MANY = RNG.normal(size=(100_000, 4))
 SETTINGS = {"hidden_layer_sizes": (16,), "max_iter": 2, "random_state": 0}
-
-
-def peak_of(function):
-    """Most memory, in bytes, that a call held at a time."""
-    tracemalloc.start()
-    try:
-        function()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def classifier(**settings):

@@ -1,13 +1,12 @@
 """Packed searches find what scikit-learn's searches over the same estimator find."""
 
-import tracemalloc
-
 import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose
+from peak_memory import peak_of
 from scipy import sparse
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -355,16 +354,6 @@ def test_a_class_with_a_fit_of_its_own_is_fitted_by_it():
 # ------------------------------------------------------------------------------- memory
 
 
-def peak_memory(search, X, y):
-    """Most bytes that a search has beside X and y."""
-    tracemalloc.start()
-    try:
-        search.fit(X, y)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 @pytest.mark.parametrize("container", ["ndarray", "pandas", "CSR"])
 @pytest.mark.parametrize("steps", ["no steps", "a step", "variants of a step"])
 def test_a_search_holds_the_rows_of_few_folds(container, steps, monkeypatch):
@@ -380,10 +369,10 @@ def test_a_search_holds_the_rows_of_few_folds(container, steps, monkeypatch):
     one_fold = 0.9 * (rows.data.nbytes * 1.5 if container == "CSR" else 2000 * 60 * 8)
     # What a worker may hold, and what it would take to hold all folds of a pack
     monkeypatch.setattr(packed, "LARGE", 2 * one_fold)
-    plain = peak_memory(GridSearchCV(model, grid, **settings), rows, y)
-    assert peak_memory(PackedGridSearchCV(model, grid, **settings), rows, y) < plain + 2 * one_fold
+    plain = peak_of(GridSearchCV(model, grid, **settings).fit, rows, y)
+    assert peak_of(PackedGridSearchCV(model, grid, **settings).fit, rows, y) < plain + 2 * one_fold
     monkeypatch.setattr(packed, "LARGE", np.inf)
-    assert peak_memory(PackedGridSearchCV(model, grid, **settings), rows, y) > plain + 5 * one_fold
+    assert peak_of(PackedGridSearchCV(model, grid, **settings).fit, rows, y) > plain + 5 * one_fold
 
 
 def test_candidates_of_a_fold_share_its_rows_once_converted():
@@ -395,7 +384,7 @@ def test_candidates_of_a_fold_share_its_rows_once_converted():
     few, many = ({"alpha": np.linspace(0, 1, n)} for n in (2, 20))
     settings = {"cv": [(np.arange(1800), np.arange(1800, 2000))], "refit": False}
     peaks = [
-        peak_memory(PackedGridSearchCV(model, grid, **settings), rows, y) for grid in (few, many)
+        peak_of(PackedGridSearchCV(model, grid, **settings).fit, rows, y) for grid in (few, many)
     ]
     assert peaks[1] - peaks[0] < 5 * 1800 * 60 * 8
 

@@ -1,10 +1,10 @@
 import mmap
-import tracemalloc
 from itertools import chain
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from peak_memory import peak_of
 from scipy import sparse
 
 from sknormnet.training import batches as batches_module
@@ -385,16 +385,6 @@ def test_hold_out_draws_the_rows_uniformly():
 
 
 # --------------------------------------------------------------------------------- memory
-
-
-def peak_of(function):
-    """Peak memory of a call, in bytes."""
-    tracemalloc.start()
-    try:
-        function()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.fixture(scope="module")
