@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from sknormnet.inspection.layers import stages
+from sknormnet.inspection.layers import Stage, stages
 from sknormnet.inspection.records import Record, RecordList
-from sknormnet.nn.layers import Arrays, BatchNorm
+from sknormnet.nn.layers import BatchNorm
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,7 +74,7 @@ def batchnorm_statistics(estimator, X, *, member: int = 0) -> RecordList[BatchNo
         If the network has no batch norm.
     """
     statistics = RecordList(
-        _compare(stage.hidden_layer, stage.layer, stage.arrays, stage.x)
+        _compare(stage, epsilon=stage.layer.epsilon)
         for stage in stages(estimator, X, member=member)
         if isinstance(stage.layer, BatchNorm)
     )
@@ -83,19 +83,17 @@ def batchnorm_statistics(estimator, X, *, member: int = 0) -> RecordList[BatchNo
     return statistics
 
 
-def _compare(
-    hidden_layer: int, layer: BatchNorm, arrays: Arrays, x: np.ndarray
-) -> BatchNormStatistics:
-    """Compare the running statistics of a layer with those of its inputs x."""
-    running_mean, running_var = arrays.mean.ravel().copy(), arrays.var.ravel().copy()
-    batch_mean, batch_var = x.mean(axis=0), x.var(axis=0)
-    running_std = np.sqrt(running_var + layer.epsilon)
+def _compare(stage: Stage, *, epsilon: float) -> BatchNormStatistics:
+    """Compare the running statistics of batch norm with those of its inputs."""
+    running_mean, running_var = (x.ravel().copy() for x in (stage.arrays.mean, stage.arrays.var))
+    batch_mean, batch_var = stage.x.mean(axis=0), stage.x.var(axis=0)
+    running_std = np.sqrt(running_var + epsilon)
     return BatchNormStatistics(
-        layer=hidden_layer,
+        layer=stage.hidden_layer,
         running_mean=running_mean,
         running_var=running_var,
         batch_mean=batch_mean,
         batch_var=batch_var,
         shift=(batch_mean - running_mean) / running_std,
-        ratio=np.sqrt(batch_var + layer.epsilon) / running_std,
+        ratio=np.sqrt(batch_var + epsilon) / running_std,
     )
