@@ -1,21 +1,6 @@
 """Diagnostics of networks during and after training, as numbers and as plots."""
 
-from sknormnet.inspection.diagnostics import (
-    BatchNormStatistics,
-    LayerGradient,
-    LayerShift,
-    LayerStatistics,
-    SearchTable,
-    TrainingHistory,
-    batchnorm_statistics,
-    columns,
-    initialized,
-    layer_gradients,
-    layer_shift,
-    layer_statistics,
-    search_table,
-    training_history,
-)
+from sknormnet.inspection.batchnorm import BatchNormStatistics, batchnorm_statistics
 from sknormnet.inspection.displays import (
     BatchNormDisplay,
     GradientFlowDisplay,
@@ -24,8 +9,18 @@ from sknormnet.inspection.displays import (
     SearchResultsDisplay,
     TrainingHistoryDisplay,
 )
+from sknormnet.inspection.gradients import LayerGradient, layer_gradients
+from sknormnet.inspection.history import TrainingHistory, training_history
+from sknormnet.inspection.layers import (
+    LayerShift,
+    LayerStatistics,
+    layer_shift,
+    layer_statistics,
+)
+from sknormnet.inspection.networks import initialized
 from sknormnet.inspection.recorder import TrainingRecorder
-from sknormnet.inspection.records import RecordList
+from sknormnet.inspection.records import RecordList, columns
+from sknormnet.inspection.search_results import SearchTable, search_table
 
 __all__ = [
     "BatchNormDisplay",

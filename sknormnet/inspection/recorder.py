@@ -6,16 +6,9 @@ from typing import Any
 import numpy as np
 
 from sknormnet.estimators._sklearn import add_callback, safe_indexing
-from sknormnet.inspection.diagnostics import (
-    LayerGradient,
-    LayerStatistics,
-    layer_gradients,
-    layer_statistics,
-    net_of,
-    network_of,
-    relative_norm,
-    weights_of,
-)
+from sknormnet.inspection.gradients import LayerGradient, layer_gradients, relative_norm
+from sknormnet.inspection.layers import LayerStatistics, layer_statistics
+from sknormnet.inspection.networks import fitted_network, network_estimator, weights_of
 from sknormnet.inspection.records import RecordList
 
 
@@ -77,7 +70,7 @@ class TrainingRecorder:
         estimator : object
             The same estimator.
         """
-        add_callback(net_of(estimator), self)
+        add_callback(network_estimator(estimator), self)
         return estimator
 
     def setup(self, estimator, context) -> None:
@@ -110,7 +103,7 @@ class TrainingRecorder:
         epoch, member = self._epoch, self.member
         statistics = layer_statistics(estimator, X, training=True, member=member)
         self.layer_statistics_ += [replace(x, epoch=epoch) for x in statistics]
-        weights = weights_of(network_of(estimator, member))  # of a copy made for this epoch
+        weights = weights_of(fitted_network(estimator, member))  # each epoch has its own copy
         ratios = [np.nan] * len(weights)
         if self._weights:
             pairs = zip(weights, self._weights, strict=True)

@@ -73,7 +73,7 @@ class RecordList(list[R]):
         ImportError
             If pandas is not installed.
         """
-        return import_pandas().DataFrame(scalar_columns(self))
+        return import_pandas().DataFrame(columns(self))
 
     def _is_table(self) -> bool:
         """Whether the list is not empty and all entries are records of the same class."""
@@ -85,20 +85,39 @@ class RecordList(list[R]):
     def _table(self) -> tuple[list[str], list[list[str]]]:
         """Return header and rows, each preceded by the index of the record."""
         shown = excerpt(len(self))
-        columns = scalar_columns([self[i] for i in shown if i is not None])
-        columns = {k: x for k, x in columns.items() if any(value is not None for value in x)}
-        lines = iter(zip(*columns.values(), strict=True))
+        scalars = columns([self[i] for i in shown if i is not None])
+        scalars = {k: x for k, x in scalars.items() if any(value is not None for value in x)}
+        lines = iter(zip(*scalars.values(), strict=True))
         rows = [
-            ["..."] * (len(columns) + 1)
+            ["..."] * (len(scalars) + 1)
             if i is None
             else [str(i), *(cell(value) for value in next(lines))]
             for i in shown
         ]
-        return ["", *columns], rows
+        return ["", *scalars], rows
 
 
-def scalar_columns(records: Sequence[Record]) -> dict[str, list]:
-    """Return the scalars of the records as the columns of a table."""
+def columns(records: Sequence[Any]) -> dict[str, list]:
+    """Return the scalars of records as columns, ready for a `pandas.DataFrame`.
+
+    Parameters
+    ----------
+    records : sequence of LayerStatistics, LayerGradient, ...
+        Records of the same class.
+
+    Returns
+    -------
+    columns : dict of str to list
+        One list for each scalar field; arrays are left out. BatchNormStatistics hold arrays: their
+        columns are the layer, the number of units, the largest absolute shift, and the smallest
+        and largest ratio.
+
+    Examples
+    --------
+    >>> from sknormnet.inspection import LayerGradient, columns
+    >>> columns([LayerGradient(0, 0.5, 2.0), LayerGradient(1, 0.25, 1.0)])["weight_norm"]
+    [2.0, 1.0]
+    """
     rows = [x._scalars() for x in records]
     return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
 

@@ -1,0 +1,102 @@
+"""The networks of estimators, fitted or initialized, and the rows as these networks take them.
+
+No other module of `inspection` uses private attributes or methods of an estimator.
+"""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from sknormnet.estimators._base import BaseNormNet
+from sknormnet.estimators.search import last_step
+from sknormnet.nn.losses import Loss
+from sknormnet.nn.network import Network
+from sknormnet.training.batches import Samples
+
+
+def initialized(estimator, X, y) -> Any:
+    """Return an initialized but untrained clone: the state in which `fit` starts training.
+
+    The steps of a pipeline before the network are fitted. Batch norm's statistics are those of
+    the given rows.
+
+    Parameters
+    ----------
+    estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
+        The estimator to clone.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The training inputs.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        The targets.
+
+    Returns
+    -------
+    estimator : object
+        The clone. It can predict, as a fitted estimator can.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknormnet import NormNetClassifier
+    >>> from sknormnet.inspection import initialized, layer_statistics
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = initialized(NormNetClassifier(init="zeros", batchnorm=False), X, y)
+    >>> print(layer_statistics(model, X)[0].std)
+    0.0
+    """
+    estimator = clone(estimator)
+    if isinstance(estimator, Pipeline):
+        if len(estimator) > 1:
+            X = estimator[:-1].fit_transform(X, y)
+        estimator.steps[-1] = estimator.steps[-1][0], initialized(estimator[-1], X, y)
+        return estimator
+    return estimator._finish(network_estimator(estimator)._prepare_fit(X, y))
+
+
+def network_estimator(estimator) -> BaseNormNet:
+    """Return the estimator that has the networks: the given one, or a pipeline's last step."""
+    last = last_step(estimator)
+    if not isinstance(last, BaseNormNet):
+        raise TypeError(
+            "estimator must be a NormNetClassifier, a NormNetRegressor or a Pipeline that ends in"
+            f" one. Got {estimator!r} instead."
+        )
+    return last
+
+
+def fitted_network(estimator, member: int) -> Network:
+    """Return the network of a fitted estimator; `member` is its index in an ensemble."""
+    estimator = network_estimator(estimator)
+    check_is_fitted(estimator)
+    networks = [run.network for run in estimator._runs]
+    if not 0 <= member < len(networks):
+        raise ValueError(
+            f"member must be an int in the range [0, {len(networks)}). Got {member!r} instead."
+        )
+    return networks[member]
+
+
+def validated_inputs(estimator, X) -> Any:
+    """Return the inputs of the network, an array or a CSR matrix, checked as in prediction."""
+    return network_estimator(estimator)._validate_inputs(_transformed(estimator, X))
+
+
+def training_rows(estimator, X, y, sample_weight, dtype) -> tuple[Samples, Loss, float | None]:
+    """Return the rows as `partial_fit` takes them, the loss, and alpha (None if it is 0)."""
+    X, estimator = _transformed(estimator, X), network_estimator(estimator)
+    rows, loss, _ = estimator._encode(X, y, sample_weight, going_on=True, incremental=True)
+    return rows.samples(dtype), loss, float(estimator.alpha) or None
+
+
+def weights_of(network: Network, parameters: np.ndarray | None = None) -> list[np.ndarray]:
+    """Return each layer's weights, or their part of a vector such as the gradient, as views."""
+    return [arrays.W for arrays in network.arrays(parameters) if hasattr(arrays, "W")]
+
+
+def _transformed(estimator, X) -> Any:
+    """Return X transformed by the steps of a pipeline before the network."""
+    has_steps = isinstance(estimator, Pipeline) and len(estimator) > 1
+    return estimator[:-1].transform(X) if has_steps else X
