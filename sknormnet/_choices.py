@@ -1,6 +1,7 @@
 """Read parameter values: a name becomes an object of a table, a NumPy scalar a Python number."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -61,3 +62,27 @@ def did_you_mean(choice: Any, names: Iterable[str]) -> str:
 
 def _normalized(name: str) -> str:
     return name.lower().replace("-", "_").replace(" ", "_")
+
+
+def configured(
+    what: str, choice: Any, table: Mapping[str, Any], kind: Any, parameters: Mapping[str, Any]
+) -> Any:
+    """Return an object as it is, and one that is named with its fields set from parameters.
+
+    The arguments are those of `choose` and `filled`.
+    """
+    found = choose(what, choice, table, kind)
+    return found if found is choice else filled(found, parameters)
+
+
+def filled(template: Any, parameters: Mapping[str, Any]) -> Any:
+    """Return a record whose fields have the values of the parameters of the same names.
+
+    Parameters
+    ----------
+    template : dataclass, as a class or an instance
+        Fields that are not among the parameters keep their values.
+    parameters : mapping of str to object
+    """
+    values = {f.name: parameters[f.name] for f in fields(template) if f.name in parameters}
+    return template(**values) if isinstance(template, type) else replace(template, **values)

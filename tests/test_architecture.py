@@ -9,18 +9,21 @@ import sknormnet
 
 ROOT = Path(sknormnet.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
+COMMON = ["sknormnet._aligned", "sknormnet._choices", "sknormnet._quantiles"]
 # Part -> modules of the project that it may import. Parts not listed may import anything.
 ALLOWED = {
     "_aligned": [],
     "_choices": [],
-    "nn": ["sknormnet.nn", "sknormnet._aligned", "sknormnet._choices"],
-    "training": ["sknormnet.training", "sknormnet._aligned", "sknormnet._choices"],
+    "_quantiles": [],
+    "nn": ["sknormnet.nn", *COMMON],
+    "training": ["sknormnet.training", *COMMON],
+    "inputs": ["sknormnet.inputs", *COMMON],
     "estimators": [
-        *("sknormnet.estimators", "sknormnet.training", "sknormnet.nn"),
-        *("sknormnet._aligned", "sknormnet._choices"),
+        *("sknormnet.estimators", "sknormnet.training", "sknormnet.nn", "sknormnet.inputs"),
+        *COMMON,
     ],
 }
-WITHOUT_SKLEARN = {"_aligned", "_choices", "nn"}
+WITHOUT_SKLEARN = {"_aligned", "_choices", "_quantiles", "nn"}
 
 
 def imports(source: str) -> list[str]:

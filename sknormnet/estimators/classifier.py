@@ -1,5 +1,6 @@
 """NormNetClassifier."""
 
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -10,13 +11,16 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from sknormnet.estimators._base import BaseNormNet, spread, working_copy
+from sknormnet._choices import configured
 from sknormnet.estimators._sklearn import (
     Interval,
     StrOptions,
     check_partial_fit_first_call,
     fit_context,
 )
+from sknormnet.estimators.base import BaseNormNet, working_copy
+from sknormnet.estimators.settings import Call, TargetSettings
+from sknormnet.estimators.spread import spread
 from sknormnet.nn.losses import CLASSIFICATION_LOSSES, ClassificationLoss
 
 
@@ -244,7 +248,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     validation_fraction : float, default=0.1
         Fraction of the rows to hold out, in [0, 1). Only used with early stopping and without
-        `X_val`.
+        `X_val`. They are held out before anything is measured: bin edges, the target's scale and
+        batch norm's statistics are those of the other rows.
 
     n_members : int, default=1
         Number of networks to train (an ensemble). They differ in their initial weights, the order
@@ -316,6 +321,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         Score of the network that was kept: the best score of the last call. In a call with
         `warm_start`, the score of the network before training counts too. None if there were no
         held-out rows.
+
+    bin_edges_ : list of ndarray of shape (input_bins + 1,), or None
+        Edges of each feature's bins: quantiles of the training rows, in the network's dtype. None
+        for features without bins.
 
     best_epoch_ : int or ndarray of int of shape (n_members,)
         Epoch whose parameters were kept, counted from 1 in `loss_curve_` and `history_`. It is
@@ -699,41 +708,42 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     def _is_multilabel(self) -> bool:
         return self.out_activation_ == "logistic" and self.n_outputs_ > 1
 
-    def _weigh_classes(self, y, weight):
-        if self.class_weight is None:
+    def _weigh_classes(self, y, weight, settings):
+        class_weight = settings.class_weight
+        if class_weight is None:
             return weight
         if y.ndim == 2:
             raise ValueError("class_weight is not supported for multilabel targets.")
         weight = np.ones(len(y)) if weight is None else weight
         classes, codes = np.unique(y, return_inverse=True)
-        if self.class_weight == "balanced":
+        if class_weight == "balanced":
             sums = np.bincount(codes, weight)
             of_class = weight.sum() / (np.count_nonzero(sums) * np.where(sums, sums, 1))
         else:
-            self._check_class_weight()
-            of_class = np.array([self.class_weight.get(x, 1.0) for x in classes.tolist()], float)
+            self._check_class_weight(class_weight)
+            of_class = np.array([class_weight.get(x, 1.0) for x in classes.tolist()], float)
         return weight * of_class[codes]
 
-    def _check_class_weight(self) -> None:
-        for label, weight in self.class_weight.items():
+    def _check_class_weight(self, class_weight: Mapping) -> None:
+        for label, weight in class_weight.items():
             if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
                 raise ValueError(
                     f"Each weight in 'class_weight' of {type(self).__name__} must be a finite"
                     f" number >= 0. Got {weight!r} for class {label!r} instead."
                 )
 
-    def _encode_target(self, y, weight, rows, *, going_on, incremental):
+    def _encode_target(self, y, numbers, settings, call):
         check_classification_targets(y)
         kind = type_of_target(y)
         if kind == "multiclass-multioutput":
             raise ValueError("Multioutput target data is not supported with label binarization")
         multilabel = kind == "multilabel-indicator"
-        self._set_classes(y if rows is None else y[rows], multilabel, incremental)
+        self._set_classes(y if numbers is None else y[numbers], multilabel, call)
         if multilabel:
             y = y.toarray() if issparse(y) else y
-            return self._loss_with("logistic"), y.astype(bool), y.shape[1]
-        if isinstance(self.class_weight, dict):
-            weighed = {label for label, x in self.class_weight.items() if x}
+            return self._loss_with("logistic", settings), y.astype(bool), y.shape[1]
+        if isinstance(settings.class_weight, Mapping):
+            weighed = {label for label, x in settings.class_weight.items() if x}
             if unknown := weighed - {*self.classes_.tolist()}:
                 raise ValueError(
                     "The keys of class_weight must be among the classes,"
@@ -744,13 +754,18 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         codes = np.searchsorted(self.classes_, y)
         codes = np.minimum(codes, last, out=codes).astype(np.min_scalar_type(last))
         if len(self.classes_) == 2:
-            return self._loss_with("logistic"), codes.astype(bool).reshape(-1, 1), 1
-        return self._loss_with("softmax"), codes, len(self.classes_)
+            return self._loss_with("logistic", settings), codes.astype(bool).reshape(-1, 1), 1
+        return self._loss_with("softmax", settings), codes, len(self.classes_)
 
-    def _loss_with(self, out_activation: str) -> ClassificationLoss:
+    def _loss_with(self, out_activation: str, settings: TargetSettings) -> ClassificationLoss:
         """Return the loss; raise an error if its inverse link does not fit the targets."""
-        table, smoothing = CLASSIFICATION_LOSSES[out_activation], float(self.label_smoothing)
-        loss = self._choose_loss(table, ClassificationLoss, label_smoothing=smoothing)
+        loss = configured(
+            f"The 'loss' parameter of {type(self).__name__}",
+            settings.loss,
+            CLASSIFICATION_LOSSES[out_activation],
+            ClassificationLoss,
+            {"label_smoothing": float(settings.label_smoothing)},
+        )
         if loss.out_activation != out_activation:
             raise ValueError(
                 f"The 'loss' parameter of {type(self).__name__} must have the out_activation"
@@ -760,19 +775,19 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             )
         return loss
 
-    def _set_classes(self, y, multilabel: bool, incremental: bool) -> None:
+    def _set_classes(self, y, multilabel: bool, call: Call) -> None:
         """Set `classes_` from y, or check y against `classes_`."""
         classes = unique_labels(y)
-        if not hasattr(self, "classes_") or not (incremental or self.warm_start):
+        if not hasattr(self, "classes_") or call is Call.FRESH:
             self.classes_ = classes
             return
-        if self.warm_start and not incremental and set(classes) != set(self.classes_):
+        if call is Call.CONTINUED and set(classes) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same "
                 "classes as in the previous call to fit. Previously "
                 f"got {self.classes_}, `y` has {classes}"
             )
-        if hasattr(self, "_runs") and multilabel != self._is_multilabel:
+        if hasattr(self, "_networks") and multilabel != self._is_multilabel:
             given = "multilabel" if multilabel else "single-label"
             raise ValueError(f"The object was not fitted with {given} input.")
         if multilabel and len(classes) != len(self.classes_):

@@ -10,9 +10,11 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.metaestimators import available_if
 
-from sknormnet.estimators._base import BaseNormNet, spread, working_copy
+from sknormnet._choices import configured
 from sknormnet.estimators._sklearn import Interval, StrOptions, fit_context
-from sknormnet.estimators._validation import Rows
+from sknormnet.estimators.base import BaseNormNet, working_copy
+from sknormnet.estimators.settings import TargetSettings
+from sknormnet.estimators.spread import spread
 from sknormnet.nn.losses import LOSSES, Loss, Quantiles
 from sknormnet.training.batches import uneven
 
@@ -240,7 +242,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
 
     validation_fraction : float, default=0.1
         Fraction of the rows to hold out, in [0, 1). Only used with early stopping and without
-        `X_val`.
+        `X_val`. They are held out before anything is measured: bin edges, the target's scale and
+        batch norm's statistics are those of the other rows.
 
     n_members : int, default=1
         Number of networks to train (an ensemble). They differ in their initial weights, the order
@@ -328,6 +331,10 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Score of the network that was kept: the best score of the last call. In a call with
         `warm_start`, the score of the network before training counts too. None if there were no
         held-out rows.
+
+    bin_edges_ : list of ndarray of shape (input_bins + 1,), or None
+        Edges of each feature's bins: quantiles of the training rows, in the network's dtype. None
+        for features without bins.
 
     best_epoch_ : int or ndarray of int of shape (n_members,)
         Epoch whose parameters were kept, counted from 1 in `loss_curve_` and `history_`. It is
@@ -653,58 +660,64 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         y = np.clip(y, -largest, largest, out=y).astype(dtype, copy=False)
         return y if y.shape[1] > 1 or isinstance(self._loss, Quantiles) else y.ravel()
 
-    def _encode_target(self, y, weight, rows, *, going_on, incremental):
-        settings = {"quantile": self._orders(), "huber_delta": float(self.huber_delta)}
-        loss = self._choose_loss(LOSSES, Loss, **settings)
-        if self.loss != "quantile" and not isinstance(self.quantile, Real):
+    def _encode_target(self, y, numbers, settings, call):
+        loss = self._loss_with(settings)
+        if not loss.in_y_true_range(y if numbers is None else y[numbers]):
             raise ValueError(
-                f"The 'quantile' parameter of {type(self).__name__} may be an array-like with"
-                f" loss='quantile' only. Got {self.quantile!r} with loss={self.loss!r} instead."
-            )
-        if not loss.in_y_true_range(y if rows is None else y[rows]):
-            raise ValueError(
-                f"Some value(s) of y are out of the valid range of the loss {self.loss!r}."
+                f"Some value(s) of y are out of the valid range of the loss {settings.loss!r}."
             )
         y = y.reshape(len(y), -1)
-        if not going_on:
-            self._target_scaling = self._measure(y, weight, loss)
-        mean, scale = self._target_scaling
-        if len(mean) != y.shape[1]:
+        if hasattr(self, "_networks") and len(self._target_scaling[0]) != y.shape[1]:
             raise ValueError(
-                f"y must have {len(mean)} output(s), as in the first call. Got {y.shape[1]}"
-                " instead."
+                f"y must have {len(self._target_scaling[0])} output(s), as in the first call."
+                f" Got {y.shape[1]} instead."
             )
-        with np.errstate(over="ignore", invalid="ignore"):  # such y are rejected later
-            return loss, (y - mean) / scale, loss.n_outputs(y)
+        return loss, y, loss.n_outputs(y)
 
-    def _fits_float32(self, data: Rows) -> bool:
-        y = data.target if data.numbers is None else data.target[data.numbers]
-        weight = data.weight
-        if weight is not None and data.numbers is not None:
-            weight = weight[data.numbers]
-        return _can_hold(np.dtype(np.float32), *_moments(y, weight))
+    def _loss_with(self, settings: TargetSettings) -> Loss:
+        """Return the loss, with the levels of its quantiles and the like."""
+        quantile = self._quantile(settings)
+        if isinstance(quantile, tuple) and settings.loss == "quantile":
+            return Quantiles(quantile)
+        return configured(
+            f"The 'loss' parameter of {type(self).__name__}",
+            settings.loss,
+            LOSSES,
+            Loss,
+            {"quantile": quantile, "huber_delta": float(settings.huber_delta)},
+        )
 
-    def _orders(self) -> float | tuple[float, ...]:
-        """The level of the quantile to predict, or a tuple of several levels."""
-        if isinstance(self.quantile, Real):
-            return float(self.quantile)
-        orders = np.atleast_1d(np.asarray(self.quantile, object)).tolist()
-        in_range = orders and all(isinstance(q, Real) and 0 < float(q) < 1 for q in orders)
-        if not (in_range and all(low < high for low, high in pairwise(orders))):
+    def _quantile(self, settings: TargetSettings) -> float | tuple[float, ...]:
+        """Return the level of the quantile to predict, or a tuple of several levels."""
+        quantile, name = settings.quantile, type(self).__name__
+        if isinstance(quantile, Real):
+            return float(quantile)
+        levels = np.atleast_1d(np.asarray(quantile, object)).tolist()
+        in_range = levels and all(isinstance(q, Real) and 0 < float(q) < 1 for q in levels)
+        if not (in_range and all(low < high for low, high in pairwise(levels))):
             raise ValueError(
-                f"The 'quantile' parameter of {type(self).__name__} must be a float in the range"
+                f"The 'quantile' parameter of {name} must be a float in the range"
                 " (0.0, 1.0) or an array-like of such floats, strictly increasing."
-                f" Got {self.quantile!r} instead."
+                f" Got {quantile!r} instead."
             )
-        return tuple(map(float, orders))
+        if settings.loss != "quantile":
+            raise ValueError(
+                f"The 'quantile' parameter of {name} may be an array-like with"
+                f" loss='quantile' only. Got {quantile!r} with loss={settings.loss!r} instead."
+            )
+        return tuple(map(float, levels))
 
-    def _measure(self, y, weight, loss) -> tuple[np.ndarray, np.ndarray]:
-        """Weighted mean and standard deviation of each output; 0 and 1 if it is not scaled."""
+    def _measure_target(self, training, loss, settings):
+        y, weight = training.of(training.target), training.of(training.weight)
         mean, scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
-        if self.standardize_target and loss.allows_shift_and_scale:
+        if settings.standardize_target and loss.allows_shift_and_scale:
             mean, std = _moments(y, weight)
             scale = np.where(std > 0, std, 1.0)
         return mean, scale
+
+    def _fits_float32(self, training):
+        y, weight = training.of(training.target), training.of(training.weight)
+        return _can_hold(np.dtype(np.float32), *_moments(y, weight))
 
     def _score_raw(self, target, raw, loss, sample_weight):
         return _score(target, loss.inverse_link(raw), loss, sample_weight)

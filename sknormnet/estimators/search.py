@@ -6,7 +6,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import joblib
@@ -16,7 +16,6 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
-from sknormnet.estimators._base import BaseNormNet
 from sknormnet.estimators._sklearn import (
     check_method_params,
     delayed,
@@ -27,10 +26,12 @@ from sknormnet.estimators._sklearn import (
     score_fitted,
     search_fit,
 )
-from sknormnet.estimators._stacks import CACHE, train
-from sknormnet.estimators._training import Job, is_stochastic
+from sknormnet.estimators.base import BaseNormNet
+from sknormnet.estimators.prepared import PreparedFit
 from sknormnet.nn.network import Network
 from sknormnet.training.batches import arrays_of
+from sknormnet.training.stacks import CACHE, train
+from sknormnet.training.trainer import BaseTrainer, Trainer
 
 PACK = 24  # fits that a worker takes at a time, at most
 ROUNDS = 4  # packs that each worker gets, at least, so that all are done at about one time
@@ -60,7 +61,7 @@ class Task:
         All other arguments.
     """
 
-    estimator: Any
+    estimator: BaseNormNet | Pipeline
     X: Any
     y: Any
     options: dict
@@ -88,7 +89,7 @@ class Task:
             shape += [getattr(network, name) for name in SHAPING]
         return repr(shape)
 
-    def inputs_key(self) -> tuple:
+    def steps_key(self) -> tuple:
         """Return what is equal only for tasks whose networks get the same training rows.
 
         All tasks have the same estimator, so the steps before the network are the same if the
@@ -178,10 +179,10 @@ class Fit:
     task : Task
     estimator : estimator
         With the candidate's parameters.
-    inputs : Inputs or None
+    shared : SharedSteps or None
         What the network is trained on.
-    jobs : list of Job
-        Train the network that the estimator ends in.
+    prepared : PreparedFit or None
+        What trains the network that the estimator ends in.
     alone : bool
         Whether scikit-learn fits the task, too.
     error : Exception or None
@@ -191,39 +192,42 @@ class Fit:
     """
 
     task: Task
-    estimator: Any
-    inputs: "Inputs | None" = None
-    jobs: list[Job] = field(default_factory=list)
+    estimator: BaseNormNet | Pipeline
+    shared: "SharedSteps | None" = None
+    prepared: PreparedFit | None = None
     alone: bool = False
     error: Exception | None = None
     seconds: float = 0.0
 
-    def prepare(self, inputs: "Inputs") -> None:
-        """Make the jobs."""
-        self.inputs, self.jobs = inputs, inputs.prepare(last_step(self.estimator))
-        for job in self.jobs:
-            if job.validate is not None:
-                job.validate = Guard(job.validate)
+    def prepare(self, shared: "SharedSteps") -> None:
+        """Make the trainers."""
+        self.shared, self.prepared = shared, shared.prepare(last_step(self.estimator))
+        for trainer in self.trainers:
+            if trainer.validate is not None:
+                trainer.validate = Guard(trainer.validate)
 
-    def drop(self) -> list[Job]:
-        """Let go of all training rows; return the jobs, which hold some, too."""
-        jobs = self.jobs
-        self.inputs, self.jobs = None, []
-        return jobs
+    @property
+    def trainers(self) -> list[BaseTrainer]:
+        """What trains the networks of the estimator."""
+        return [] if self.prepared is None else self.prepared.trainers
+
+    def drop(self) -> None:
+        """Free all training rows."""
+        self.shared = self.prepared = None
 
     def finish(self) -> None:
-        """Take over the trained networks, and drop the training rows."""
+        """Set the attributes of the estimator, and free the training rows."""
         started = time.perf_counter()
-        if self.inputs is not None:
-            self.seconds += self.inputs.seconds / self.inputs.n_fits
-        jobs = self.drop()
+        if self.shared is not None:
+            self.seconds += self.shared.seconds / self.shared.n_fits
         try:
-            for job in jobs:
-                if isinstance(job.validate, Guard) and job.validate.error:
-                    raise job.validate.error
-            last_step(self.estimator)._finish(jobs)
+            for trainer in self.trainers:
+                if isinstance(trainer.validate, Guard) and trainer.validate.error:
+                    raise trainer.validate.error
+            last_step(self.estimator)._finish(self.prepared)
         except Exception as error:  # the user's scorer, or weights that are not finite
             self.error = _without_frames(error)
+        self.drop()
         self.seconds += time.perf_counter() - started
 
     def score(self) -> dict:
@@ -236,19 +240,19 @@ class Fit:
         )
 
     def held(self) -> dict[int, int]:
-        """Return the bytes of each array of rows that the jobs hold, by address."""
+        """Return the bytes of each array of rows that the trainers hold, by address."""
         held: dict[int, int] = {}
-        for job in self.jobs:
-            held |= _sizes(job.training.arrays)
-            if isinstance(job.validate, Guard):
-                held |= _sizes(job.validate.validate.arrays)
-            if not is_stochastic(job.estimator):  # L-BFGS may need X in another dtype
-                held[id(job)] = sum(_sizes(arrays_of(job.training.X)).values())
+        for trainer in self.trainers:
+            held |= _sizes(trainer.samples.arrays)
+            if isinstance(trainer.validate, Guard):
+                held |= _sizes(trainer.validate.validate.arrays)
+            if not isinstance(trainer, Trainer):  # L-BFGS may need X in another dtype
+                held[id(trainer)] = sum(_sizes(arrays_of(trainer.samples.X)).values())
         return held
 
     def work(self) -> int:
         """Return the bytes of parameters, gradient and the state of the optimizer."""
-        return sum(4 * job.run.network.parameters.nbytes for job in self.jobs)
+        return sum(4 * trainer.network.parameters.nbytes for trainer in self.trainers)
 
 
 def _sizes(arrays: Iterable[np.ndarray]) -> dict[int, int]:
@@ -265,13 +269,13 @@ def _fingerprint(X, y) -> Any:
         return object()  # not known: as if they had changed
 
 
-class Inputs:
+class SharedSteps:
     """What the networks of one fold get from the same steps, which are fitted once.
 
     Parameters
     ----------
     task : Task
-        The first of those with the same `inputs_key`.
+        The first of those with the same `steps_key`.
     estimator : estimator
         The task's, with its parameters. Its steps are fitted here.
 
@@ -280,7 +284,7 @@ class Inputs:
     held : dict
         Bytes of the arrays of X by their address, once the first network has been prepared.
     seconds : float
-        How long the steps took to fit, until it has been shared out.
+        How long the steps took to fit, until the time is divided among the fits.
     n_fits : int
         Number of networks that have been prepared.
     usable : bool
@@ -314,20 +318,20 @@ class Inputs:
             return [], ((), {}), False
         return estimator.steps[:-1], calls[0], True
 
-    def hand_to(self, estimator) -> None:
+    def set_steps_of(self, estimator) -> None:
         """Give an estimator the fitted steps."""
         if self._steps:
             estimator.steps[:-1] = self._steps
 
-    def prepare(self, network) -> list[Job]:
-        """Return the jobs that train a network on these rows."""
+    def prepare(self, network) -> PreparedFit:
+        """Prepare the training of a network on these rows."""
         args, kwargs = self._call
-        jobs = network._prepare_fit(*args, **kwargs)
+        prepared = network._prepare_fit(*args, **kwargs)
         if self.n_fits == 0:
-            self._keep_validated(network, jobs[0].training.X)
+            self._keep_validated(network, prepared.rows.X)
         vars(network).update(self._names)
         self.n_fits += 1
-        return jobs
+        return prepared
 
     @property
     def nbytes(self) -> int:
@@ -352,7 +356,7 @@ class Portion:
 
     def __init__(self) -> None:
         self._fits: list[Fit] = []
-        self._inputs: dict[tuple, Inputs] = {}
+        self._shared: dict[tuple, SharedSteps] = {}
         self._held: dict[int, int] = {}  # bytes of all arrays of rows, by address
         self._largest_own = 0  # bytes that a fit does not share with others
         self._work = 0
@@ -363,8 +367,8 @@ class Portion:
             return True
         if self._work > CACHE * joblib.cpu_count():  # more would wait for these, for nothing
             return False
-        rows = max((inputs.nbytes for inputs in self._inputs.values()), default=0)
-        new = 0 if task.inputs_key() in self._inputs else rows
+        rows = max((shared.nbytes for shared in self._shared.values()), default=0)
+        new = 0 if task.steps_key() in self._shared else rows
         expected = sum(self._held.values()) + new + self._largest_own
         return expected <= max(LARGE, 2 * rows)
 
@@ -377,16 +381,16 @@ class Portion:
             return
         started = time.perf_counter()
         try:
-            inputs = self._inputs.get(task.inputs_key()) or Inputs(task, estimator)
-            started += 0 if inputs.n_fits else inputs.seconds  # all fits share these
-            fit.alone = not inputs.usable
-            if inputs.usable:
-                inputs.hand_to(estimator)
-                fit.prepare(inputs)
+            shared = self._shared.get(task.steps_key()) or SharedSteps(task, estimator)
+            started += 0 if shared.n_fits else shared.seconds  # all fits share these
+            fit.alone = not shared.usable
+            if shared.usable:
+                shared.set_steps_of(estimator)
+                fit.prepare(shared)
         except Exception as error:  # of a step, of the parameters or of the data
             fit.error = _without_frames(error)
         else:
-            self._inputs[task.inputs_key()] = inputs
+            self._shared[task.steps_key()] = shared
             self._count(fit)
         fit.seconds = time.perf_counter() - started
         if fit.error and task.options["error_score"] == "raise":
@@ -397,23 +401,23 @@ class Portion:
         before = sum(self._held.values())
         self._held |= fit.held()
         self._work += fit.work()
-        shared = fit.inputs.nbytes if fit.inputs and fit.inputs.n_fits == 1 else 0
+        shared = fit.shared.nbytes if fit.shared and fit.shared.n_fits == 1 else 0
         own = sum(self._held.values()) - before - shared
         self._largest_own = max(self._largest_own, own)
 
     def run(self, then: Task | None = None) -> list[dict]:
         """Train, and return the results. Rows are dropped unless the next task needs them."""
         fits, self._fits = self._fits, []
-        self._train([fit for fit in fits if fit.jobs])
+        self._train([fit for fit in fits if fit.prepared])
         for fit in fits:
-            if fit.jobs:
+            if fit.prepared:
                 fit.finish()
-        key = then.inputs_key() if then else None
-        self._inputs = {k: inputs for k, inputs in self._inputs.items() if k == key}
+        key = then.steps_key() if then else None
+        self._shared = {k: shared for k, shared in self._shared.items() if k == key}
         self._held, self._work = {}, 0
-        for inputs in self._inputs.values():
-            self._held |= inputs.held
-            inputs.seconds = 0.0
+        for shared in self._shared.values():
+            self._held |= shared.held
+            shared.seconds = 0.0
         return [fits.pop(0).score() for _ in range(len(fits))]
 
     @staticmethod
@@ -421,7 +425,7 @@ class Portion:
         """Train networks together, or leave each to scikit-learn if that fails."""
         started = time.perf_counter()
         try:
-            train([job for fit in fits for job in fit.jobs])
+            train([trainer for fit in fits for trainer in fit.trainers])
         except Exception as error:  # which fit it belongs to is not known, unless there is one
             if len(fits) == 1:
                 fits[0].error = _without_frames(error)
@@ -436,12 +440,12 @@ class Portion:
                 fit.alone = len(fits) > 1
             return
         seconds = time.perf_counter() - started
-        n_jobs = sum(len(fit.jobs) for fit in fits)
+        n_networks = sum(len(fit.trainers) for fit in fits)
         for fit in fits:
-            fit.seconds += seconds * len(fit.jobs) / n_jobs
+            fit.seconds += seconds * len(fit.trainers) / n_networks
 
 
-class Packs:
+class PackedParallel:
     """Runs the tasks of a search as `Parallel` would, but many at a time.
 
     Parameters
@@ -454,7 +458,7 @@ class Packs:
         self._parallel = generating_parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch)
         self._n_jobs = n_jobs
 
-    def __enter__(self) -> "Packs":
+    def __enter__(self) -> "PackedParallel":
         self._parallel.__enter__()
         return self
 
@@ -486,7 +490,7 @@ class Packs:
         n_jobs = joblib.effective_n_jobs(self._n_jobs)
         most = min(PACK, math.ceil(len(tasks) / (ROUNDS * n_jobs))) if n_jobs > 1 else PACK
         shapes = [task.shape() for task in tasks]
-        keys = [task.inputs_key() for task in tasks]
+        keys = [task.steps_key() for task in tasks]
         rank = {key: i for i, key in enumerate(dict.fromkeys(keys))}
         in_order = sorted(range(len(tasks)), key=lambda i: (tasks[i].fold, rank[keys[i]]))
         packs: list[list[int]] = []
@@ -573,7 +577,7 @@ return_train_score
     True
     """
 
-    fit = search_fit(Task.of, Packs)
+    fit = search_fit(Task.of, PackedParallel)
 
 
 class PackedRandomizedSearchCV(RandomizedSearchCV):
@@ -609,4 +613,4 @@ random_state, error_score, return_train_score
     True
     """
 
-    fit = search_fit(Task.of, Packs)
+    fit = search_fit(Task.of, PackedParallel)

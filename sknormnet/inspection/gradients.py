@@ -6,7 +6,7 @@ import numpy as np
 
 from sknormnet.inspection.networks import fitted_network, training_rows, weights_of
 from sknormnet.inspection.records import Record, RecordList
-from sknormnet.training.loop import objective
+from sknormnet.training.objective import objective
 
 
 @dataclass(frozen=True, repr=False)

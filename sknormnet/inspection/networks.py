@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sknormnet.estimators._base import BaseNormNet
+from sknormnet.estimators.base import BaseNormNet
 from sknormnet.estimators.search import last_step
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
@@ -71,7 +71,7 @@ def fitted_network(estimator, member: int) -> Network:
     """Return the network of a fitted estimator; `member` is its index in an ensemble."""
     estimator = network_estimator(estimator)
     check_is_fitted(estimator)
-    networks = [run.network for run in estimator._runs]
+    networks = estimator._networks
     if not 0 <= member < len(networks):
         raise ValueError(
             f"member must be an int in the range [0, {len(networks)}). Got {member!r} instead."
@@ -81,14 +81,15 @@ def fitted_network(estimator, member: int) -> Network:
 
 def validated_inputs(estimator, X) -> Any:
     """Return the inputs of the network, an array or a CSR matrix, checked as in prediction."""
-    return network_estimator(estimator)._validate_inputs(_transformed(estimator, X))
+    X, estimator = _transformed(estimator, X), network_estimator(estimator)
+    return estimator._encode(estimator._validate_inputs(X))
 
 
 def training_rows(estimator, X, y, sample_weight, dtype) -> tuple[Samples, Loss, float | None]:
     """Return the rows as `partial_fit` takes them, the loss, and alpha (None if it is 0)."""
     X, estimator = _transformed(estimator, X), network_estimator(estimator)
-    rows, loss, _ = estimator._encode(X, y, sample_weight, going_on=True, incremental=True)
-    return rows.samples(dtype), loss, float(estimator.alpha) or None
+    rows, loss, alpha = estimator._validated_rows(X, y, sample_weight)
+    return rows.samples(estimator._inputs, dtype), loss, alpha
 
 
 def weights_of(network: Network, parameters: np.ndarray | None = None) -> list[np.ndarray]:

@@ -13,15 +13,15 @@ to raw. It overwrites raw, which the caller no longer needs.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, logit, logsumexp, xlogy
 
-from sknormnet.nn.quantiles import quantiles
+from sknormnet._quantiles import quantiles
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,6 @@ class Loss(ABC):
     def n_outputs(self, y) -> int:
         """Number of raw predictions per row, for y of shape (n_rows, n_targets)."""
         return y.shape[1]
-
-    def with_settings(self, settings: Mapping[str, Any]) -> "Loss":
-        """Return this loss with its fields set from the settings of the same names."""
-        return replace(self, **{f.name: settings[f.name] for f in fields(self)})
 
 
 class IdentityLoss(Loss):
@@ -185,10 +181,6 @@ class Quantile(IdentityLoss):
 
     def baseline(self, y, weight, n_outputs):
         return quantiles(y, self.quantile, weight)
-
-    def with_settings(self, settings):
-        several = not isinstance(settings["quantile"], float)
-        return Quantiles(settings["quantile"]) if several else super().with_settings(settings)
 
 
 @dataclass(frozen=True)

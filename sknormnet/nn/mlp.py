@@ -8,7 +8,7 @@ import numpy as np
 
 from sknormnet.nn.activations import Activation
 from sknormnet.nn.initializers import Initializer
-from sknormnet.nn.layers import ActivationLayer, BatchNorm, Dense, Dropout, Layer, PiecewiseLinear
+from sknormnet.nn.layers import ActivationLayer, BatchNorm, Dense, Dropout, Layer
 from sknormnet.nn.network import Network
 
 
@@ -17,7 +17,6 @@ def mlp(
     hidden: Sequence[int],
     n_outputs: int,
     *,
-    encoding: PiecewiseLinear | None = None,
     activations: Sequence[Activation],
     inits: Sequence[Initializer],
     batchnorm: str | None = None,
@@ -34,8 +33,6 @@ def mlp(
     n_inputs, n_outputs : int
     hidden : sequence of int
         Number of units of each hidden layer.
-    encoding : PiecewiseLinear or None, default=None
-        First layer, which encodes the inputs.
     activations : sequence of Activation
         One for each hidden layer.
     inits : sequence of callable
@@ -53,9 +50,6 @@ def mlp(
     network : Network
     """
     layers: list[Layer] = []
-    if encoding:
-        layers.append(encoding)
-        n_inputs = encoding.n_units
 
     def dropout(n_units: int, keep_prob: float) -> None:
         if keep_prob < 1:

@@ -48,8 +48,6 @@ class Network:
         Number of parameters that are weights, on which L2 and weight decay act.
     statistics : ndarray of shape (n_statistics,)
         The statistics that prediction needs: batch norm's means and variances.
-    constants : ndarray of shape (n_constants,)
-        Arrays that are computed before training: the knots of encoded inputs.
     tracks : bool
         Whether forward passes update the running statistics. False saves some calls per step
         in training that makes no predictions and recomputes the statistics at its end.
@@ -71,11 +69,9 @@ class Network:
         names = _names(layer.parameters for layer in reversed(layers))
         self._trained = Layout([x.parameters for x in layers], weight_names | names)
         self._statistics = _layout([x.statistics for x in layers])
-        self._constants = _layout([x.constants for x in layers])
         self.n_weights = sum(self._trained.total(name) for name in weight_names)
         self.parameters = aligned_zeros((*stack_shape, self._trained.size), self.dtype)
         self.statistics = np.zeros((*stack_shape, self._statistics.size), self.dtype)
-        self.constants = np.zeros((*stack_shape, self._constants.size), self.dtype)
         self.tracks = True
         self.momentum_weight = 0.0
         self._folded: FoldedNetwork | None = None
@@ -93,15 +89,13 @@ class Network:
     # ------------------------------------------------------------------ arrays
 
     def arrays(self, parameters: np.ndarray | None = None) -> list[Arrays]:
-        """Return each layer's parameters, statistics and constants, as views of the vectors.
+        """Return each layer's parameters and statistics, as views of the vectors.
 
         `parameters` may be another vector of the same layout, such as a gradient.
         """
         found = self._trained.views(self.parameters if parameters is None else parameters)
-        all_statistics = self._statistics.views(self.statistics)
-        all_constants = self._constants.views(self.constants)
-        for arrays, statistics, constants in zip(found, all_statistics, all_constants, strict=True):
-            vars(arrays).update(vars(statistics) | vars(constants))
+        for arrays, statistics in zip(found, self._statistics.views(self.statistics), strict=True):
+            vars(arrays).update(vars(statistics))
         return found
 
     def layers_and_arrays(self) -> list[tuple[Layer, Arrays]]:
@@ -201,15 +195,12 @@ class Network:
     def _training_arrays(self, gradient: np.ndarray, batch_statistics: np.ndarray) -> list[Arrays]:
         """Return the arrays that each layer works on in training."""
         found = self._trained.views(self.parameters)
-        for arrays, d, batch, constants in zip(
-            found,
-            self._trained.views(gradient),
-            self._statistics.views(batch_statistics),
-            self._constants.views(self.constants),
-            strict=True,
+        gradients = self._trained.views(gradient)
+        for arrays, d, batch in zip(
+            found, gradients, self._statistics.views(batch_statistics), strict=True
         ):
             vars(arrays).update({f"d_{name}": array for name, array in vars(d).items()})
-            vars(arrays).update(vars(batch) | vars(constants))
+            vars(arrays).update(vars(batch))
             vars(arrays).update(dtype=self.dtype, stack_shape=self.parameters.shape[:-1])
         return found
 
@@ -350,9 +341,8 @@ class Network:
         self.parameters[...], self.statistics[...], self.momentum_weight = snapshot
 
     def copy_state_from(self, other: "Network") -> None:
-        """Copy parameters and statistics of a network of the same shapes; share its constants."""
+        """Copy parameters and statistics of a network of the same shapes."""
         self.restore(other.snapshot())
-        self.constants = other.constants
 
     @classmethod
     def stacked(cls, networks: Sequence["Network"]) -> "Network":
@@ -375,7 +365,6 @@ class Network:
         ):
             parameters[...], statistics[...] = network.parameters, network.statistics
             network.parameters, network.statistics = parameters, statistics
-        stack.constants[...] = [network.constants for network in networks]
         return stack
 
     def stacking_key(self) -> tuple:

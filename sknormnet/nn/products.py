@@ -60,10 +60,3 @@ def _sparse_rows_are_equal(x: Any) -> bool:
     rows = ((x.indices[i:j], x.data[i:j]) for i, j in zip(starts, stops, strict=True))
     first = next(rows)
     return all(all(map(np.array_equal, first, row)) for row in rows)
-
-
-def as_dense(x: Any) -> np.ndarray:
-    """Return x as an array, for x dense, sparse or a list of sparse matrices."""
-    if isinstance(x, list):
-        return np.stack([one.toarray() for one in x])
-    return x if isinstance(x, np.ndarray) else x.toarray()

@@ -1,10 +1,8 @@
 """Minibatches of rows of X: dense, sparse or memory-mapped; independent of networks."""
 
 import mmap
-import operator
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,6 +56,9 @@ class Samples:
         Sample weights; None for equal weights.
     rows : ndarray of int or None
         Indices of the rows to use; None for all rows.
+    inputs : encoder or None
+        ``inputs.encode(X, out)`` turns rows of X into rows that the network gets, with
+        ``inputs.n_outputs`` columns. None if they are the same.
     dtype : dtype
         Working precision.
     weight_unit : float, default=1.0
@@ -65,12 +66,21 @@ class Samples:
     """
 
     def __init__(
-        self, X, y: np.ndarray, *, weight=None, rows=None, dtype, weight_unit: float = 1.0
+        self,
+        X: Any,
+        y: np.ndarray,
+        *,
+        weight: np.ndarray | None = None,
+        rows: np.ndarray | None = None,
+        inputs: Any = None,
+        dtype: Any,
+        weight_unit: float = 1.0,
     ):
         self._X = np.asarray(X) if isinstance(X, np.ndarray) else X  # a memmap is slow
         self._y = y
         self._weight = weight
         self._rows = rows
+        self._inputs = inputs
         self._dtype = np.dtype(dtype)
         self._y_dtype = y.dtype if y.ndim == 1 else self._dtype
         weight = self.weight
@@ -87,8 +97,13 @@ class Samples:
 
     @property
     def is_sparse(self) -> bool:
-        """Whether X is a sparse matrix."""
-        return not isinstance(self._X, np.ndarray)
+        """Whether the network gets a sparse matrix."""
+        return self._inputs is None and not isinstance(self._X, np.ndarray)
+
+    def stacking_key(self) -> tuple:
+        """Return what the data sets of a stack must have in common."""
+        key = None if self._inputs is None else self._inputs.stacking_key()
+        return len(self), isinstance(self._X, np.ndarray), key
 
     @property
     def X(self) -> Any:
@@ -102,17 +117,6 @@ class Samples:
         return [array for array in arrays if array is not None]
 
     @property
-    def n_features(self) -> int:
-        """Number of columns of X."""
-        return self._X.shape[1]
-
-    def some(self, n_rows: int) -> tuple[Any, np.ndarray, np.ndarray | None]:
-        """Return X, y and weight of up to `n_rows` evenly spaced rows, in their own dtypes."""
-        rows = np.linspace(0, len(self) - 1, min(len(self), n_rows)).astype(int)
-        rows = rows if self._rows is None else self._rows[rows]
-        return self._X[rows], self._y[rows], None if self._weight is None else self._weight[rows]
-
-    @property
     def y(self) -> np.ndarray:
         """The targets of the rows."""
         return self._y if self._rows is None else self._y[self._rows]
@@ -120,8 +124,9 @@ class Samples:
     @property
     def weight(self) -> np.ndarray | None:
         """The sample weights of the rows, or None if all are equal."""
-        all_rows = self._weight is None or self._rows is None
-        return self._weight if all_rows else self._weight[self._rows]
+        if self._weight is None or self._rows is None:
+            return self._weight
+        return self._weight[self._rows]
 
     def batches(
         self, rng: np.random.Generator, batch_size: int, *, min_batch_size: int, shuffle: bool
@@ -145,7 +150,8 @@ class Samples:
         self, rng: np.random.Generator, batch_size: int, *, min_batch_size: int, shuffle: bool
     ) -> Iterator[slice | np.ndarray]:
         """Yield the rows of X and y in each of the batches that `batches` returns."""
-        order, n_shuffled = self._rows, 0
+        order: Any = self._rows
+        n_shuffled = 0
         if shuffle:
             order, pools = row_numbers(len(self)), self._shuffled_pools(rng)
         for batch in gen_batches(len(self), batch_size, min_batch_size=min_batch_size):
@@ -183,14 +189,17 @@ class Samples:
         return batch
 
     def chunks(self, n_rows: int) -> Iterator[tuple[Any, np.ndarray | None]]:
-        """Yield all rows in order, `n_rows` at a time, as (X, sample_weight or None)."""
+        """Yield all rows in order, `n_rows` at a time, as (inputs, sample_weight or None)."""
         for chunk in gen_batches(len(self), n_rows):
             rows = chunk if self._rows is None else self._rows[chunk]
             weight = None if self._weight is None else self._weight[rows]
-            yield self._take("X", self._X, rows, self._dtype), weight
+            X = self._take("X", self._X, rows, self._dtype)
+            yield X if self._inputs is None else self._inputs.encode(X), weight
 
     def _batch(self, rows) -> Batch:
         X = self._take("X", self._X, rows, self._dtype)
+        if self._inputs is not None:
+            X = self._inputs.encode(X, self._buffer("inputs", (X.shape[0], self._inputs.n_outputs)))
         y = self._take("y", self._y, rows, self._y_dtype)
         return Batch(X, y, *self.weigh(rows, X.shape[0]))
 
@@ -219,13 +228,17 @@ class Samples:
             return array.astype(dtype, copy=False)
         if isinstance(rows, slice) or not isinstance(array, np.ndarray):
             return array[rows].astype(dtype, copy=False)
-        key = name, len(rows)
+        return gather(array, rows, self._buffer(name, (len(rows), *array.shape[1:]), dtype))
+
+    def _buffer(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> np.ndarray:
+        """Return the buffer for batches of this size, in the working precision by default."""
+        key = name, shape[0]
         if key not in self._buffers:
-            self._buffers[key] = aligned_empty((len(rows), *array.shape[1:]), dtype)
-        return _gather(array, rows, self._buffers[key])
+            self._buffers[key] = aligned_empty(shape, self._dtype if dtype is None else dtype)
+        return self._buffers[key]
 
 
-def _gather(array: np.ndarray, rows, buffer: np.ndarray) -> np.ndarray:
+def gather(array: np.ndarray, rows, buffer: np.ndarray) -> np.ndarray:
     """Copy array[rows] to the buffer and return it."""
     if array.dtype == buffer.dtype and array.flags.c_contiguous:
         # take with a buffer is four times faster than array[rows]. It would first copy the
@@ -236,84 +249,9 @@ def _gather(array: np.ndarray, rows, buffer: np.ndarray) -> np.ndarray:
     return buffer
 
 
-class StackedSamples:
-    """Several data sets with equal numbers of rows, as batches with a leading axis.
-
-    In each batch, each member has the rows that its own `Samples` would return. The losses of
-    all members are computed together: y and weight hold the rows of all members one below the
-    other. A sparse X is a list of matrices.
-
-    Parameters
-    ----------
-    members : sequence of Samples
-        With equal length, number of features, type of X and dtype.
-    """
-
-    def __init__(self, members: Sequence[Samples]):
-        self._members = members
-        self._spans = {
-            "X": _spans([member._X for member in members], operator.is_),
-            "y": _spans([member._y for member in members], np.array_equal),
-        }
-        self._buffers: dict[tuple, np.ndarray] = {}
-
-    def batches(self, rngs: Sequence[np.random.Generator], *args, **kwargs) -> Iterator[Batch]:
-        """Return batches that contain each row once, in the order of each member's generator."""
-        pairs = zip(self._members, rngs, strict=True)
-        cuts = (member.cuts(rng, *args, **kwargs) for member, rng in pairs)
-        return map(self._batch, zip(*cuts, strict=True))
-
-    def _batch(self, rows: tuple) -> Batch:
-        first = self._members[0]
-        X = self._take("X", [m._X for m in self._members], rows, first._dtype)
-        y = self._take("y", [m._y for m in self._members], rows, first._y_dtype)
-        n_rows = y.shape[1]
-        y = y.reshape(-1, *y.shape[2:])
-        if all(member._weight is None and member._weight_unit == 1 for member in self._members):
-            return Batch(X, y, float(n_rows), *self._equal_weights(n_rows))
-        of_members = (m.weigh(r, n_rows) for m, r in zip(self._members, rows, strict=True))
-        totals, weights, row_weights = zip(*of_members, strict=True)
-        total = np.array(totals).reshape(-1, 1)
-        return Batch(X, y, total, np.concatenate(weights), np.stack(row_weights))
-
-    def _equal_weights(self, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-        key = "weight", n_rows
-        if key not in self._buffers:
-            _, weight, _ = self._members[0].weigh(None, n_rows)
-            self._buffers[key] = np.tile(weight, (len(self._members), 1))
-        weight = self._buffers[key]
-        return weight, weight[:n_rows].T
-
-    def _take(self, name: str, arrays: list, rows: tuple, dtype):
-        if not isinstance(arrays[0], np.ndarray):
-            return [a[r].astype(dtype, copy=False) for a, r in zip(arrays, rows, strict=True)]
-        # One call for all members that share an array takes half the time, for batches of 32.
-        joint = [_joint(rows[span]) for span in self._spans[name]]
-        key = name, joint[0].shape[1]
-        if key not in self._buffers:
-            shape = len(arrays), joint[0].shape[1], *arrays[0].shape[1:]
-            self._buffers[key] = aligned_empty(shape, dtype)
-        for span, indices in zip(self._spans[name], joint, strict=True):
-            _gather(arrays[span.start], indices, self._buffers[key][span])
-        return self._buffers[key]
-
-
 def uneven(weight: np.ndarray | None) -> np.ndarray | None:
     """Return the weights, or None if all are equal."""
     return None if weight is None or (weight == weight[0]).all() else weight
-
-
-def _spans(arrays: list, same: Callable) -> list[slice]:
-    """Return slices of the list in which adjacent arrays are the same."""
-    pairs = enumerate(pairwise(arrays), 1)
-    cuts = [0, *(k for k, (left, right) in pairs if not same(left, right)), len(arrays)]
-    return [slice(*ends) for ends in pairwise(cuts)]
-
-
-def _joint(rows: tuple) -> np.ndarray:
-    """Return the row indices of several members, of shape (n_members, n_rows)."""
-    indices = [np.arange(x.start, x.stop) if isinstance(x, slice) else x for x in rows]
-    return np.concatenate(indices).reshape(len(rows), -1)
 
 
 def arrays_of(X) -> list[np.ndarray]:

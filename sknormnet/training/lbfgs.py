@@ -1,4 +1,4 @@
-"""Full-batch training with L-BFGS from scipy.optimize."""
+"""Training of one network with L-BFGS from scipy.optimize, on all rows at once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,19 +7,66 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from sknormnet.training.batches import Batch
-from sknormnet.training.loop import objective
+from sknormnet.training.history import EpochRecord
+from sknormnet.training.objective import objective
+from sknormnet.training.threads import Stop
+from sknormnet.training.trainer import BaseTrainer
+
+
+class FullBatchTrainer(BaseTrainer):
+    """Trains one network with L-BFGS. Each iteration is recorded as an epoch.
+
+    Attributes
+    ----------
+    result : scipy.optimize.OptimizeResult or None
+        What the optimization has ended with.
+    """
+
+    result: OptimizeResult | None = None
+
+    @property
+    def batch_rows(self) -> int:
+        return len(self.samples)
+
+    def fit(self, stop: Stop | None = None) -> None:
+        """Train until done; `stop` may end training by an error after an iteration."""
+        plan, state = self.plan, self.state
+
+        def after_iteration(loss: float) -> bool:
+            if stop is not None:
+                stop.check()
+            state.patience = state.patience.after(-loss, tol=0)
+            epoch = self.history.n_iter + 1
+            return self.notify(EpochRecord(self.member, epoch, loss, best_epoch=epoch))
+
+        self.notify(EpochRecord(self.member, 0))
+        self.result = lbfgs(
+            self.network,
+            self.loss,
+            self.samples.whole(),
+            alpha=plan.alpha,
+            max_iter=plan.max_epochs,
+            max_fun=plan.max_fun,
+            tol=plan.tol,
+            after_iteration=after_iteration,
+        )
+        if not self.history.losses:
+            after_iteration(float(self.result.fun))
+        state.n_samples_seen += self.result.nfev * len(self.samples)
+        self.history.n_iter = min(self.result.nit, plan.max_epochs)
+        self.history.is_over = True
 
 
 def lbfgs(
-    network,
-    loss,
+    network: Any,
+    loss: Any,
     batch: Batch,
     *,
     alpha: float | None,
     max_iter: int,
     max_fun: int,
     tol: float,
-    report: Callable[[float], Any],
+    after_iteration: Callable[[float], Any],
 ) -> OptimizeResult:
     """Train with L-BFGS on all rows at once.
 
@@ -36,7 +83,7 @@ def lbfgs(
         Maximum number of iterations and of evaluations of the loss.
     tol : float
         Stop when no element of the gradient exceeds `tol` in absolute value.
-    report : callable ``loss -> bool``
+    after_iteration : callable ``loss -> bool``
         Called with the loss after each iteration; returns whether to stop.
 
     Returns
@@ -49,8 +96,8 @@ def lbfgs(
         network.parameters[...] = parameters
         return evaluate(batch, None), gradient.astype(np.float64)
 
-    def after_iteration(intermediate_result: OptimizeResult) -> None:
-        if report(float(intermediate_result.fun)):
+    def callback(intermediate_result: OptimizeResult) -> None:
+        if after_iteration(float(intermediate_result.fun)):
             raise StopIteration
 
     result = minimize(
@@ -58,7 +105,7 @@ def lbfgs(
         network.parameters.astype(np.float64),
         method="L-BFGS-B",
         jac=True,
-        callback=after_iteration,
+        callback=callback,
         options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
     )
     network.parameters[...] = result.x

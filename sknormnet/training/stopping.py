@@ -1,7 +1,10 @@
-"""When to stop training: a pure function of the scores so far."""
+"""When to stop training or to lower its rate: pure functions of the record so far."""
 
 import math
 from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from sknormnet.training.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -29,3 +32,30 @@ class Patience:
     def renewed(self) -> "Patience":
         """Return the same best score with `waited` reset to 0."""
         return replace(self, waited=0)
+
+
+class Decision(Enum):
+    """What happens after an epoch."""
+
+    CONTINUE = auto()
+    LOWER_RATE = auto()
+    STOP_STALLED = auto()
+    STOP_DIVERGED = auto()
+
+    @property
+    def stops(self) -> bool:
+        """Whether training ends here."""
+        return self in (Decision.STOP_STALLED, Decision.STOP_DIVERGED)
+
+
+def decide(loss: float, rate: float, patience: Patience, plan: Plan) -> Decision:
+    """Decide what happens after an epoch of this loss, at this learning rate.
+
+    Under a planned schedule, training does not stop early: its best epochs are the last ones, at
+    low rates.
+    """
+    if not math.isfinite(loss):
+        return Decision.STOP_DIVERGED
+    if plan.schedule.planned or patience.waited <= plan.n_iter_no_change:
+        return Decision.CONTINUE
+    return Decision.LOWER_RATE if plan.schedule.goes_on(rate) else Decision.STOP_STALLED

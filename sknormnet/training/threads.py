@@ -8,6 +8,7 @@ get a core.
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -143,3 +144,29 @@ def in_one_thread(function: Callable, *args) -> Any:
 def _leave(holder: object) -> None:
     _process_limit.leave(holder)
     _thread_limits.limit.leave(holder)
+
+
+class Stopped(Exception):
+    """Training was stopped because another thread's failed or was interrupted."""
+
+
+@dataclass
+class Stop:
+    """Tells networks that are trained in several threads to stop, once there is an error.
+
+    Attributes
+    ----------
+    error : BaseException or None
+        The first one.
+    """
+
+    error: BaseException | None = None
+
+    def at(self, error: BaseException) -> None:
+        """Have all stop because of this error, or of one before."""
+        self.error = self.error or error
+
+    def check(self) -> None:
+        """Raise `Stopped` if training is to stop."""
+        if self.error is not None:
+            raise Stopped

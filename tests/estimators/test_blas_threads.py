@@ -12,7 +12,7 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknormnet import Activation, NormNetClassifier, NormNetRegressor, PackedGridSearchCV
-from sknormnet.estimators import _stacks
+from sknormnet.training import trainer
 from sknormnet.training.threads import SMALL_PRODUCT, in_one_thread
 
 pytestmark = pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
@@ -150,7 +150,7 @@ def test_the_number_of_threads_changes_no_result_beyond_rounding(dtype, two_thre
     model = NormNetRegressor(**LARGE)
     found = []
     for bound in (0, 2**62):
-        monkeypatch.setattr(_stacks, "SMALL_PRODUCT", bound)
+        monkeypatch.setattr(trainer, "SMALL_PRODUCT", bound)
         found.append(clone(model).fit(data, data[:, 0]).coefs_)
     with threadpool_limits(1, user_api="blas"):
         alone = clone(model).fit(data, data[:, 0]).coefs_
@@ -160,11 +160,11 @@ def test_the_number_of_threads_changes_no_result_beyond_rounding(dtype, two_thre
         assert_allclose(W_all, W, tolerance, tolerance)
 
 
-def job_of(model, X):
-    """The job of a fit, as far as it is known when training begins."""
-    (job,) = model._prepare_fit(X, X.sum(axis=1) if not sparse.issparse(X) else np.arange(300.0))
-    _stacks._teams([job], 1, None, _stacks.Stop())
-    return job
+def trainer_of(model, X):
+    """The trainer of a fit, before training."""
+    y = X.sum(axis=1) if not sparse.issparse(X) else np.arange(300.0)
+    (only,) = model._prepare_fit(X, y).trainers
+    return only
 
 
 @pytest.mark.parametrize(
@@ -179,22 +179,20 @@ def job_of(model, X):
 )
 def test_the_largest_product_is_of_all_layers_and_the_rows_of_a_step(settings, expected):
     settings |= {"keep_prob": 0.8} if "solver" not in settings else {"keep_prob": 1.0}
-    assert _stacks.largest_product(job_of(NormNetRegressor(**settings), X_WIDE)) == expected
+    assert trainer_of(NormNetRegressor(**settings), X_WIDE).largest_product == expected
 
 
 def test_the_product_with_a_sparse_x_does_not_count():
-    job = job_of(
+    sparse_trainer = trainer_of(
         NormNetRegressor(hidden_layer_sizes=(50, 30), batch_size=64, input_keep_prob=0.9),
         sparse.csr_matrix(X_WIDE),
     )
-    assert _stacks.largest_product(job) == 64 * 50 * 30
+    assert sparse_trainer.largest_product == 64 * 50 * 30
 
 
 def test_the_default_network_has_one_thread_for_small_data_only():
     def largest(n_rows):
-        (job,) = NormNetRegressor()._prepare_fit(np.zeros((n_rows, 100)), np.arange(n_rows))
-        _stacks._teams([job], 1, None, _stacks.Stop())
-        return _stacks.largest_product(job)
+        return trainer_of(NormNetRegressor(), np.zeros((n_rows, 100))).largest_product
 
     sizes = [largest(n_rows) for n_rows in (1000, 3840, 3900, 20_000)]
     assert [size <= SMALL_PRODUCT for size in sizes] == [True, True, False, False]

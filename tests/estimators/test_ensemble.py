@@ -1,5 +1,6 @@
 """Ensembles: members train as they would alone, and predict together."""
 
+import copy
 import pickle
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classific
 from sklearn.preprocessing import scale
 
 from sknormnet import NormNetClassifier, NormNetRegressor
-from sknormnet.estimators import _stacks
+from sknormnet.training import stacks
 
 X, Y = load_iris(return_X_y=True)
 X = scale(X)
@@ -79,8 +80,10 @@ def test_the_first_member_is_the_single_network(model, train, data):
 
 def members(model):
     """Each member, as a model of its own."""
-    for run in model._runs:
-        yield model._fitted_copy([run.network], model._loss)
+    for network in model._networks:
+        member = copy.copy(model)
+        member._networks = [network]
+        yield member
 
 
 @pytest.mark.parametrize("data", [(X, Y), (X, Y > 0), (X_MULTI, Y_MULTI)])
@@ -127,15 +130,16 @@ def test_each_member_keeps_its_own_best_epoch():
     settings = {"early_stopping": True, "n_iter_no_change": 2, "max_iter": 60}
     settings["learning_rate"] = "constant"  # so that members stop
     model = ensemble(CLASSIFIER, 4, scoring="loss", **settings).fit(X, Y)
-    bests = [run.patience.best for run in model._runs]
+    bests = [state.patience.best for state in model._states]
     assert model.best_validation_score_ == pytest.approx(np.mean(bests))
-    assert len({run.samples for run in model._runs}) > 1  # they stopped at different epochs
-    longest = max(run.samples for run in model._runs)
+    seen = [state.n_samples_seen for state in model._states]
+    assert len(set(seen)) > 1  # they stopped at different epochs
+    longest = max(seen)
     n_training = longest // model.n_iter_
     assert model.t_ == longest == model.n_iter_ * n_training
     assert len(model.loss_curve_) == len(model.validation_scores_) == model.n_iter_
     assert {len(column) for column in model.history_.values()} == {model.n_iter_}
-    n_epochs = [run.samples // n_training for run in model._runs]
+    n_epochs = [n // n_training for n in seen]
     assert model.best_epoch_.dtype.kind == "i"
     assert model.best_epoch_.shape == (4,)
     assert (model.best_epoch_ >= 1).all()
@@ -193,8 +197,8 @@ def test_threads_change_nothing(monkeypatch):
     model = ensemble(CLASSIFIER, 7, early_stopping=True)
     found = []
     for n_threads, cache in ((1, 2**30), (1, 1), (3, 2**30), (2, 1)):
-        monkeypatch.setattr(_stacks, "CACHE", cache)
-        monkeypatch.setattr(_stacks, "blas_threads", lambda n=n_threads: n)
+        monkeypatch.setattr(stacks, "CACHE", cache)
+        monkeypatch.setattr(stacks, "blas_threads", lambda n=n_threads: n)
         found.append(clone(model).fit(X, Y).predict_proba(X))
     for other in found[1:]:
         assert_allclose(other, found[0], 1e-9, 1e-12)
@@ -204,16 +208,14 @@ def test_a_stack_is_cut_so_that_it_stays_in_cache():
     network = SimpleNamespace(
         parameters=np.zeros(100_000), weight_shapes=[(600, 400)], dtype=np.dtype(np.float64)
     )
-    member = SimpleNamespace(
-        job=SimpleNamespace(run=SimpleNamespace(network=network)), batching={"batch_size": 100}
-    )
-    # 4 * 100,000 + 3 * 100 * 1,000 numbers of 8 bytes: one alone fills most of it
-    assert len(_stacks._cut([member] * 5, 2)) == 5
-    network.parameters = np.zeros(1000)
-    members = [SimpleNamespace(**vars(member)) for _ in range(10)]
-    parts = _stacks._cut(members, 1)
+    member = SimpleNamespace(network=network, batch_rows=100)
+    # 4 * 100,000 + 3 * 100 * 1,000 numbers of 8 bytes: more than a stack gains from
+    assert len(stacks._cut([member] * 5, 2)) == 5
+    network.parameters, network.weight_shapes = np.zeros(1000), [(60, 40)]  # 272,000 bytes
+    members = [SimpleNamespace(**vars(member)) for _ in range(40)]
+    parts = stacks._cut(members, 1)
     assert [x for part in parts for x in part] == members
-    assert 1 < len(parts) < 10
+    assert len(parts) == 2
 
 
 @pytest.mark.parametrize("kind", [NormNetClassifier, NormNetRegressor])

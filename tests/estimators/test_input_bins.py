@@ -50,6 +50,17 @@ def inputs_of(X):
     return [k for k, x in enumerate(X.T) if len(set(x)) > N_BINS]
 
 
+def edges_of(model):
+    """The edges of all columns in bins, of shape (n_bins + 1, n_columns)."""
+    return np.transpose([edges for edges in model.bin_edges_ if edges is not None])
+
+
+def training_rows_of(model, X, y):
+    """The rows that are not held out for validation."""
+    numbers = clone(model)._prepare_fit(X, y).rows.numbers
+    return np.arange(len(X)) if numbers is None else numbers
+
+
 KINDS = {
     "default": {},
     "ensemble": {"n_members": 3},
@@ -64,7 +75,8 @@ KINDS = {
 @pytest.mark.parametrize("parameters", KINDS.values(), ids=list(KINDS))
 def test_the_network_is_that_of_inputs_encoded_by_hand(parameters):
     model = NormNetRegressor(**SMALL | parameters, input_bins=N_BINS).fit(X, Y)
-    by_hand = encoded(X, knots_of(X), inputs_of(X))
+    training = training_rows_of(model, X, Y)  # the edges are quantiles of these only
+    by_hand = encoded(X, knots_of(X[training]), inputs_of(X))
     plain = NormNetRegressor(**SMALL | parameters).fit(by_hand, Y)
     assert by_hand.shape[1] == 10 + 9 * N_BINS
     for mine, theirs in zip(model.coefs_, plain.coefs_, strict=True):
@@ -96,7 +108,7 @@ def test_weights_weigh_the_quantiles():
     weight = np.arange(len(Y)) % 4 * 1.0
     model = NormNetRegressor(**SMALL, input_bins=N_BINS).fit(X, Y, weight)
     repeated = X.repeat(weight.astype(int), axis=0)
-    knots = model._runs[0].network.constants.reshape(N_BINS + 1, -1)
+    knots = edges_of(model)
     assert_allclose(knots, knots_of(repeated)[:, inputs_of(X)])
     plain = NormNetRegressor(**SMALL).fit(encoded(X, knots_of(repeated), inputs_of(X)), Y, weight)
     assert_allclose(model.coefs_[0], plain.coefs_[0], rtol=1e-9, atol=1e-11)
@@ -106,9 +118,9 @@ def test_weights_weigh_the_quantiles():
 @pytest.mark.parametrize("n_rows", [60, 70, 95, 125])
 def test_equal_weights_do_not_move_the_quantiles(n_rows, weight):
     model = NormNetRegressor(**SMALL, input_bins=6).fit(X[:n_rows], Y[:n_rows])
-    expected = model._runs[0].network.constants
+    expected = edges_of(model)
     model.fit(X[:n_rows], Y[:n_rows], np.full(n_rows, weight))
-    assert_array_equal(model._runs[0].network.constants, expected)
+    assert_array_equal(edges_of(model), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int64])
@@ -126,8 +138,7 @@ def test_repeated_quantiles_are_steps():
     x = np.r_[np.zeros(60), np.linspace(1, 2, 40)][:, None]
     y = (x[:, 0] > 0.5) * 1.0
     model = NormNetRegressor(**SMALL, input_bins=N_BINS).fit(x, y)
-    network = model._runs[0].network
-    assert network.constants.tolist() == [0, 0, 0, 0, x[79, 0], 2]
+    assert model.bin_edges_[0].tolist() == [0, 0, 0, 0, x[79, 0], 2]
     plain = NormNetRegressor(**SMALL).fit(encoded(x, knots_of(x), [0]), y)
     assert_allclose(model.coefs_[0], plain.coefs_[0], rtol=1e-9)
 
@@ -135,7 +146,7 @@ def test_repeated_quantiles_are_steps():
 def test_training_goes_on_with_the_first_quantiles():
     model = NormNetRegressor(**SMALL, input_bins=N_BINS)
     model.partial_fit(X[:100], Y[:100]).partial_fit(X[100:] * 3, Y[100:])
-    knots = model._runs[0].network.constants.reshape(N_BINS + 1, -1)
+    knots = edges_of(model)
     assert_allclose(knots, knots_of(X[:100])[:, inputs_of(X[:100])])
     warm = NormNetRegressor(**SMALL, input_bins=N_BINS, warm_start=True).fit(X, Y).fit(X, Y)
     by_hand = encoded(X, knots_of(X), inputs_of(X))
@@ -168,10 +179,10 @@ def test_sparse_rows_after_dense_ones(n_members):
 
 
 def test_rows_taken_for_quantiles_are_bounded(monkeypatch):
-    monkeypatch.setattr("sknormnet.estimators._architecture.KNOT_ROWS", 50)
+    monkeypatch.setattr("sknormnet.inputs.bins.MOST_ROWS", 50)
     model = NormNetRegressor(**SMALL, input_bins=N_BINS).fit(X, Y)
     rows = np.linspace(0, len(X) - 1, 50).astype(int)
-    knots = model._runs[0].network.constants.reshape(N_BINS + 1, -1)
+    knots = edges_of(model)
     assert_allclose(knots, knots_of(X[rows])[:, inputs_of(X[rows])])
 
 

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_info
 
 import sknormnet
 from sknormnet import Activation, NormNetClassifier, PackedGridSearchCV
-from sknormnet.estimators import _stacks
+from sknormnet.training import stacks
 
 pytestmark = pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 
@@ -83,15 +83,19 @@ PAIRS = [
 def fitted(kind, activation, monkeypatch):
     """A fitted model of this kind; ensembles are cut so that they train in that way."""
     if "in threads" in kind or kind == "in turn":
-        monkeypatch.setattr(_stacks, "CACHE", 1)
-    monkeypatch.setattr(_stacks, "blas_threads", lambda: 3 if "in threads" in kind else 1)
+        monkeypatch.setattr(stacks, "CACHE", 1)
+    monkeypatch.setattr(stacks, "blas_threads", lambda: 3 if "in threads" in kind else 1)
     model = NormNetClassifier((6,), activation=activation, max_iter=3, random_state=0)
     return model.set_params(**KINDS[kind]).fit(X, Y)
 
 
 def state(model):
     """All attributes, with arrays as bytes."""
-    seen = {name: repr(value) for name, value in vars(model).items() if name != "_runs"}
+    seen = {
+        name: repr(value)
+        for name, value in vars(model).items()
+        if name not in {"_networks", "_states"}
+    }
     for name in ("coefs_", "intercepts_", "gammas_", "betas_", "running_means_", "running_vars_"):
         seen[name] = [array.tobytes() for array in getattr(model, name)]
     return seen | {"predictions": model.predict_proba(X).tobytes()}
@@ -215,8 +219,8 @@ def test_members_in_other_threads_stop_when_one_fails(error, monkeypatch):
         others_epochs.append(1)
         return 0.5
 
-    monkeypatch.setattr(_stacks, "CACHE", 1)
-    monkeypatch.setattr(_stacks, "blas_threads", lambda: 2)
+    monkeypatch.setattr(stacks, "CACHE", 1)
+    monkeypatch.setattr(stacks, "blas_threads", lambda: 2)
     model = NormNetClassifier((6,), n_members=6, max_iter=2000, scoring=score)
     model.set_params(early_stopping=True, n_iter_no_change=np.inf)
     with pytest.raises(error, match="on purpose"):

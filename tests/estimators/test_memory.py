@@ -44,7 +44,7 @@ def test_chunks_of_an_ensemble_hold_less_than_all_members(monkeypatch):
     assert peak_of(lambda: model.predict_proba(MANY)) < all_members / 2
     assert peak_of(lambda: model.predict(MANY)) < all_members / 7
     # The control: all of them at once
-    networks = [run.network for run in model._runs]
+    networks = model._networks
     assert peak_of(lambda: [network.predict(MANY) for network in networks]) > all_members
 
 
@@ -59,7 +59,7 @@ def test_chunks_change_no_prediction(dtype, n_members, monkeypatch):
     calls = [getattr(m, name) for m in models for name in methods if hasattr(m, name)]
     whole = [call(rows) for call in calls]
     # The network's own chunks are as they were; only the members are asked in turn.
-    chunk_rows = models[0]._runs[0].network.chunk_rows
+    chunk_rows = models[0]._networks[0].chunk_rows
     assert chunk_rows > 1000
     monkeypatch.setattr("sknormnet.nn.network.CHUNK_ELEMENTS", 16 * 100)
     for call, expected in zip(calls, whole, strict=True):
@@ -100,9 +100,9 @@ def test_return_std_is_that_of_the_samples(kind, dtype):
 def test_return_std_is_that_of_the_members(kind):
     model, members = kind(n_members=3, keep_prob=1.0), []
     predict = "predict_proba" if kind is classifier else "predict"
-    for run in model._runs:
+    for network in model._networks:
         alone = kind(keep_prob=1.0)
-        alone._runs = [run]
+        alone._networks = [network]
         if kind is regressor:
             alone._target_scaling = model._target_scaling
         members.append(getattr(alone, predict)(X))

@@ -294,7 +294,7 @@ def test_each_fit_with_warm_start_has_new_patience():
 
 
 def test_the_record_of_partial_fit_is_bounded(monkeypatch):
-    monkeypatch.setattr("sknormnet.estimators._base.RECORDED", 4)
+    monkeypatch.setattr("sknormnet.estimators.base.RECORDED", 4)
     model, whole = plain_classifier(**SETTINGS), []
     sizes = []
     for step in range(1, 9):
@@ -346,7 +346,7 @@ def test_new_settings_of_the_solver_act_in_the_next_partial_fit(solver, settings
     assert state(other)["coefs_"] != state(same)["coefs_"]
     # The state goes on: with one that is new, it would be yet another network.
     anew = copy.deepcopy(start).set_params(**settings)
-    anew._runs[0].optimizer = None
+    anew._states[0].optimizer = None
     assert state(other)["coefs_"] != state(anew.partial_fit(X, Y))["coefs_"]
 
 

@@ -625,7 +625,7 @@ def test_messages_and_results_have_the_time_of_the_fit(monkeypatch, capsys):
 
 
 def test_the_time_of_shared_steps_is_shared_out(monkeypatch):
-    fit_steps = packed.Inputs._fit_steps
+    fit_steps = packed.SharedSteps._fit_steps
 
     def slow_steps(*args):
         clock[0] += 3000
@@ -633,7 +633,7 @@ def test_the_time_of_shared_steps_is_shared_out(monkeypatch):
 
     clock = [0.0]
     monkeypatch.setattr(packed.time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(packed.Inputs, "_fit_steps", staticmethod(slow_steps))
+    monkeypatch.setattr(packed.SharedSteps, "_fit_steps", staticmethod(slow_steps))
     grid = {STEP + "alpha": [0.0, 0.5, 1.0]}
     found = PackedGridSearchCV(PIPELINE, grid, cv=2, refit=False).fit(X, Y > 4)
     assert_allclose(found.cv_results_["mean_fit_time"], 1000, rtol=0.01)

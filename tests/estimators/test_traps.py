@@ -18,7 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknormnet import NormNetClassifier, NormNetRegressor
-from sknormnet.estimators._training import resolve_max_iter
+from sknormnet.estimators.rows import Rows
+from sknormnet.estimators.scale_warnings import _some
+from sknormnet.estimators.settings import Call, resolve
 from sknormnet.inspection import initialized
 
 rng = np.random.default_rng(0)
@@ -157,14 +159,11 @@ def test_scales_are_measured_on_some_rows_only():
                 Counting.taken += len(rows)
             return np.asarray(super().__getitem__(rows))
 
-    from sknormnet.training.batches import Samples
-
-    samples = Samples(np.zeros((5000, 3)), np.zeros((5000, 1)), dtype=float)
-    samples._X = np.zeros((5000, 3)).view(Counting)
-    assert [part.shape for part in samples.some(1000)[:2]] == [(1000, 3), (1000, 1)]
+    rows = Rows(np.zeros((5000, 3)).view(Counting), T, None, 1.0, None, np.zeros((5000, 1)))
+    assert [part.shape for part in _some(rows)[:2]] == [(1000, 3), (1000, 1)]
     assert Counting.taken == 1000
-    held = Samples(X, T[:, None], rows=np.arange(60, 120), dtype=float)
-    for part, expected in zip(held.some(3), (X, T[:, None]), strict=False):
+    few = Rows(X, T, None, 1.0, np.array([60, 89, 119]), T[:, None])
+    for part, expected in zip(_some(few), (X, T[:, None]), strict=False):
         assert_array_equal(part, expected[[60, 89, 119]])
 
 
@@ -470,8 +469,9 @@ def test_lbfgs_converges_with_its_defaults(load, kind):
 def test_automatic_max_iter():
     assert NormNetClassifier().max_iter == NormNetRegressor().max_iter == "auto"
     for solver, expected in (("adamw", 40), ("sgd", 40), ("lbfgs", 1000)):
-        assert resolve_max_iter(NormNetClassifier(solver=solver)) == expected
-    assert resolve_max_iter(NormNetClassifier(max_iter=np.int8(7))) == 7
+        plan = resolve(NormNetClassifier(solver=solver), Call.FRESH).plan
+        assert plan.max_epochs == expected
+    assert resolve(NormNetClassifier(max_iter=np.int8(7)), Call.FRESH).plan.max_epochs == 7
     model = with_parameters(REGRESSOR, max_iter="auto").fit(X, T)
     explicit = with_parameters(REGRESSOR, max_iter=40).fit(X, T)
     assert model.n_iter_ == 40
@@ -500,7 +500,7 @@ def test_a_scorer_is_refused_before_the_first_batch(monkeypatch):
     def train(*args):
         raise AssertionError("training has begun")
 
-    monkeypatch.setattr("sknormnet.estimators._base.train", train)
+    monkeypatch.setattr("sknormnet.estimators.base.train", train)
     with pytest.raises(ValueError, match="scoring='roc_auc' cannot score these targets"):
         with_parameters(CLASSIFIER, scoring="roc_auc", early_stopping=True).fit(X, Y3)
 

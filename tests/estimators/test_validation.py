@@ -423,3 +423,25 @@ def test_history_of_lbfgs_is_its_loss():
     model.fit(X_REG[:, :2], X_REG[:, 0])
     assert model.history_["loss"] == model.loss_curve_
     assert model.history_["learning_rate"] == []
+
+
+# ------------------------------------------------------------------------- rows that are held out
+
+
+@pytest.mark.parametrize("kind", [NormNetClassifier, NormNetRegressor])
+def test_nothing_is_measured_on_held_out_rows(kind):
+    model = kind(hidden_layer_sizes=(5,), early_stopping=True, input_bins=4, random_state=0)
+    y = Y if kind is NormNetClassifier else Y_REG[: len(Y)]
+    before = model._prepare_fit(X, y)
+    other_X, other_y, held_out = X.copy(), y.copy(), before.held_out.numbers
+    other_X[held_out] *= 100
+    if kind is NormNetRegressor:
+        other_y[held_out] += 1e3
+    after = model._prepare_fit(other_X, other_y)
+    assert_array_equal(after.held_out.numbers, held_out)
+    assert_array_equal(after.inputs.edges, before.inputs.edges)
+    assert_array_equal(after.trainers[0].network.parameters, before.trainers[0].network.parameters)
+    if kind is NormNetRegressor:
+        assert_array_equal(after.target_scaling, before.target_scaling)
+        training = np.setdiff1d(np.arange(len(y)), held_out)
+        assert_allclose(np.ravel(after.target_scaling), [y[training].mean(), y[training].std()])

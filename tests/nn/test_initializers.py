@@ -9,7 +9,7 @@ from scipy.stats import kurtosis
 from sknormnet.nn.initializers import INITIALIZERS, VarianceScaling
 from sknormnet.nn.losses import SquaredError
 from sknormnet.training.batches import Samples
-from sknormnet.training.loop import objective
+from sknormnet.training.objective import objective
 
 ALL = pytest.mark.parametrize("name", INITIALIZERS)
 FAN_IN, FAN_OUT = 2000, 500  # very different, so that a confusion of the two would show

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.initializers import INITIALIZERS
-from sknormnet.nn.layers import ActivationLayer, BatchNorm, Dense, Dropout, Layer, PiecewiseLinear
+from sknormnet.nn.layers import ActivationLayer, BatchNorm, Dense, Dropout, Layer
 from sknormnet.nn.layers.dropout import StackedDropout
 
 HE = INITIALIZERS["he_normal"]
@@ -61,11 +61,9 @@ def words(*draws):
 
 
 def test_every_layer_is_tested():
-    # StackedDropout is tested in test_stack.py; PiecewiseLinear has no backward pass and is
-    # tested at the end of this file.
-    others = {StackedDropout, PiecewiseLinear}
+    # StackedDropout is tested in test_stacks.py.
     ours = {x for x in Layer.__subclasses__() if x.__module__.startswith("sknormnet.")}
-    assert {type(layer) for layer in LAYERS.values()} == ours - others
+    assert {type(layer) for layer in LAYERS.values()} == ours - {StackedDropout}
 
 
 @pytest.mark.parametrize(
@@ -420,42 +418,3 @@ def test_dropout_of_sparse_rows_keeps_a_fraction_of_keep_prob():
     assert_allclose(kept.mean(), 0.7, atol=5 * np.sqrt(0.21 / x.nnz))
     assert_allclose(y.data[kept], x.data[kept] / 0.7, rtol=1e-5)
     assert_array_equal(y.indices, x.indices)
-
-
-# ---------------------------------------------------------------------------- encoded inputs
-
-# Knots of inputs 2 and 0; the first bin of input 0 has width 0 and is a step.
-KNOTS = np.array([[0.0, 5], [1, 5], [3, 6]])
-IN_BINS = PiecewiseLinear(3, (2, 0), 2)
-
-
-@DTYPES
-def test_bins_by_hand(dtype):
-    x = np.array([[5, 7, 0.25], [5.5, 7, 2], [9, 7, -1], [4, 7, 4]], dtype)
-    y = IN_BINS.forward_inference(x, SimpleNamespace(knots=KNOTS.astype(dtype)))
-    assert y.dtype == dtype
-    assert_array_equal(y[:, :3], x)
-    by_hand = [[-0.5, -1, -1, -1], [1, 1, 0, 0], [-1, 1, -1, 1], [1, -1, 1, -1]]
-    assert_allclose(y[:, 3:], by_hand, rtol=1e-6)
-    assert_array_equal(
-        IN_BINS.forward_inference(sparse.csr_array(x), SimpleNamespace(knots=KNOTS)), y
-    )
-
-
-@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
-def test_bins_in_training_agree_with_prediction(kind):
-    x, _ = rows(3)
-    arrays = SimpleNamespace(knots=KNOTS, dtype=np.dtype(float), stack_shape=())
-    y, backward = IN_BINS.build_forward(N_ROWS, arrays)(kind(x), None, None)
-    assert backward is None
-    assert_array_equal(y, IN_BINS.forward_inference(x, arrays))
-
-
-@pytest.mark.parametrize("kind", [np.stack, lambda xs: [sparse.csr_array(x) for x in xs]])
-def test_bins_of_a_stack(kind):
-    xs, knots = [rows(3, seed=k)[0] for k in range(2)], np.stack([KNOTS, 2 * KNOTS])
-    arrays = SimpleNamespace(knots=knots, dtype=np.dtype(float), stack_shape=(2,))
-    y, _ = IN_BINS.build_forward(N_ROWS, arrays)(kind(xs), None, None)
-    for found, x, own_knots in zip(y, xs, knots, strict=True):
-        arrays = SimpleNamespace(knots=own_knots)
-        assert_array_equal(found, IN_BINS.forward_inference(x, arrays))

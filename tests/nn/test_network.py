@@ -17,7 +17,7 @@ from sknormnet.nn.mlp import mlp
 from sknormnet.nn.network import Network
 from sknormnet.nn.products import rows_are_equal
 from sknormnet.training.batches import Samples
-from sknormnet.training.loop import objective
+from sknormnet.training.objective import objective
 
 LOSS = {**LOSSES, "binary": BinaryLogLoss(), "multiclass": MulticlassLogLoss()}
 BATCHNORM = pytest.mark.parametrize("batchnorm", [None, "before", "after"])

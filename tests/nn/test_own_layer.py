@@ -18,7 +18,7 @@ from sknormnet.nn.layers import ActivationLayer, BatchNorm, Dense, Layer
 from sknormnet.nn.losses import MulticlassLogLoss
 from sknormnet.nn.network import Network
 from sknormnet.training.batches import Samples
-from sknormnet.training.loop import objective
+from sknormnet.training.objective import objective
 
 HE, TANH = INITIALIZERS["he_normal"], ACTIVATIONS["tanh"]
 

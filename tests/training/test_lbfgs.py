@@ -3,13 +3,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plans import Recorder, plan_of, state_of
 from reference import build, weighted_batch
 from scipy import sparse
 
 from sknormnet.nn.losses import BinaryLogLoss, SquaredError
 from sknormnet.training.batches import Samples
-from sknormnet.training.lbfgs import lbfgs
-from sknormnet.training.loop import objective
+from sknormnet.training.lbfgs import FullBatchTrainer, lbfgs
+from sknormnet.training.objective import objective
+from sknormnet.training.threads import Stop, Stopped
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 5))
@@ -27,7 +29,7 @@ def fit(network, batch, *, loss=None, alpha=2.0, max_iter=500, max_fun=15_000, t
         max_iter=max_iter,
         max_fun=max_fun,
         tol=tol,
-        report=losses.append,
+        after_iteration=losses.append,
     )
     return result, losses
 
@@ -130,3 +132,74 @@ def test_training_starts_from_the_networks_parameters():
     fit(network, batch, max_iter=500)
     result, _ = fit(network, batch, max_iter=500, tol=1e-4)
     assert result.nit <= 1
+
+
+# ------------------------------------------------------------------------- the trainer of L-BFGS
+
+
+def trainer_of(network=None, observers=(), **settings):
+    settings = {"optimizer": None, "alpha": 2.0, "max_epochs": 12, "tol": 1e-9} | settings
+    return FullBatchTrainer(
+        network or build(),
+        SquaredError(),
+        Samples(X, Y, dtype=np.float64),
+        plan_of(**settings),
+        state_of(),
+        observers=observers,
+        member=2,
+    )
+
+
+def test_the_trainer_records_each_iteration_as_an_epoch():
+    heard, network = Recorder(), build()
+    trainer = trainer_of(network, [heard])
+    trainer.fit()
+    other = build()
+    result, losses = fit(other, Samples(X, Y, dtype=np.float64).whole(), max_iter=12)
+    assert_array_equal(network.parameters, other.parameters)
+    history = trainer.history
+    assert history.losses == losses
+    assert (history.n_iter, history.best_epoch, history.is_over) == (12, 12, True)
+    assert history.rates == history.seconds == history.scores == []
+    assert trainer.result.nit == 12
+    assert trainer.state.n_samples_seen == 40 * result.nfev
+    assert trainer.state.patience.best == -min(losses)
+    assert [x.epoch for x in heard.records] == [*range(13)]
+    assert [x.loss for x in heard.records[1:]] == losses
+    assert {x.member for x in heard.records} == {2}
+
+
+def test_the_trainer_passes_the_limits_of_its_plan():
+    trainer = trainer_of(max_fun=5, max_epochs=500)
+    trainer.fit()
+    assert 5 <= trainer.result.nfev < 5 + 20
+    trainer = trainer_of(tol=1e6)
+    trainer.fit()
+    assert len(trainer.history.losses) == 1  # that of the network before training
+    assert trainer.history.n_iter == trainer.result.nit == 0
+
+
+def test_an_observer_stops_the_trainer_after_an_iteration():
+    stopping, other = Recorder(stop_at=3), Recorder()
+    trainer = trainer_of(observers=[stopping, other])
+    trainer.fit()
+    assert trainer.history.n_iter == len(trainer.history.losses) == 3
+    assert trainer.history.is_over
+    assert [x.epoch for x in other.records] == [0, 1, 2, 3]
+    assert_allclose(
+        objective(trainer.network, SquaredError(), alpha=2.0)[0](trainer.samples.whole(), None),
+        trainer.history.losses[-1],
+        rtol=1e-12,
+    )
+
+
+def test_the_trainer_stops_after_an_iteration_when_it_is_told_to():
+    trainer, stop = trainer_of(), Stop()
+    stop.at(OSError("no"))
+    with pytest.raises(Stopped):
+        trainer.fit(stop)
+    assert trainer.history.losses == []
+
+
+def test_the_largest_product_is_that_of_all_rows():
+    assert trainer_of(build(5, (7, 4), 3)).largest_product == 40 * 5 * 7

@@ -2,8 +2,10 @@ import math
 from dataclasses import FrozenInstanceError
 
 import pytest
+from plans import plan_of
 
-from sknormnet.training.stopping import Patience
+from sknormnet.training.schedules import Adaptive, Constant, Cosine, InverseScaling
+from sknormnet.training.stopping import Decision, Patience, decide
 
 
 def after(*scores, tol=0.0):
@@ -69,3 +71,42 @@ def test_patience_is_immutable():
     assert patience == Patience(1.0, 2)
     with pytest.raises(FrozenInstanceError):
         patience.waited = 0
+
+
+# -------------------------------------------------------------------------------- decisions
+
+
+@pytest.mark.parametrize(
+    ("loss", "rate", "waited", "schedule", "decision"),
+    [
+        (1.0, 0.1, 0, Constant(), "CONTINUE"),
+        (1.0, 0.1, 5, Constant(), "CONTINUE"),  # n_iter_no_change epochs are waited for
+        (1.0, 0.1, 6, Constant(), "STOP_STALLED"),
+        (1.0, 0.1, 6, InverseScaling(), "STOP_STALLED"),
+        (1.0, 0.1, 5, Adaptive(), "CONTINUE"),
+        (1.0, 0.1, 6, Adaptive(), "LOWER_RATE"),
+        (1.0, 2e-6, 6, Adaptive(), "LOWER_RATE"),
+        (1.0, 1e-6, 6, Adaptive(), "STOP_STALLED"),
+        (1.0, 0.1, 6, Cosine(), "CONTINUE"),  # all planned epochs run
+        (1.0, 0.1, 99, Cosine(), "CONTINUE"),
+        (-1e300, 0.1, 0, Constant(), "CONTINUE"),
+        *[
+            (loss, 0.1, waited, schedule, "STOP_DIVERGED")
+            for loss in (math.nan, math.inf, -math.inf)
+            for waited in (0, 6)
+            for schedule in (Constant(), Adaptive(), Cosine())
+        ],
+    ],
+)
+def test_what_follows_an_epoch(loss, rate, waited, schedule, decision):
+    plan = plan_of(schedule=schedule, n_iter_no_change=5)
+    assert decide(loss, rate, Patience(best=0.0, waited=waited), plan) is Decision[decision]
+
+
+def test_patience_without_an_end():
+    plan = plan_of(schedule=Constant(), n_iter_no_change=math.inf)
+    assert decide(1.0, 0.1, Patience(waited=10**9), plan) is Decision.CONTINUE
+
+
+def test_the_decisions_that_end_training():
+    assert {x.name for x in Decision if x.stops} == {"STOP_STALLED", "STOP_DIVERGED"}

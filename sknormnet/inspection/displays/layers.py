@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from sknormnet.estimators._base import hidden_number
+from sknormnet.estimators.prediction import hidden_number
 from sknormnet.inspection.displays.display import Display, label_epochs
 from sknormnet.inspection.layers import LayerStatistics, layer_statistics
 from sknormnet.inspection.recorder import TrainingRecorder

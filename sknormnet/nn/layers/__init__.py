@@ -5,7 +5,6 @@ from sknormnet.nn.layers.batchnorm import BatchNorm
 from sknormnet.nn.layers.dense import Dense
 from sknormnet.nn.layers.dropout import Dropout
 from sknormnet.nn.layers.layer import Arrays, Backward, Forward, Layer
-from sknormnet.nn.layers.piecewise_linear import PiecewiseLinear
 
 __all__ = [
     "ActivationLayer",
@@ -16,5 +15,4 @@ __all__ = [
     "Dropout",
     "Forward",
     "Layer",
-    "PiecewiseLinear",
 ]

@@ -62,11 +62,6 @@ class Layer(ABC):
         """Names and shapes of the batch statistics that prediction needs."""
         return {}
 
-    @property
-    def constants(self) -> Shapes:
-        """Names and shapes of the arrays that are set before training."""
-        return {}
-
     def initialize(self, arrays: Arrays, rng: np.random.Generator) -> None:
         """Set the trained parameters and the statistics to their starting values."""
         return

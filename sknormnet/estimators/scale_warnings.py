@@ -5,7 +5,7 @@ is never copied as a whole.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +13,12 @@ from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
-from sknormnet.estimators._training import Job, resolve_max_iter
-from sknormnet.training.batches import Samples
+from sknormnet.estimators.prepared import PreparedFit
+from sknormnet.estimators.rows import Rows
+from sknormnet.nn.losses import Loss
+from sknormnet.training.batches import uneven
+
+ColumnName = Callable[[int], str]
 
 MOST_ROWS, MOST_NUMBERS = 1_000, 2**20  # rows and numbers of X that are measured, at most
 FEW_ROWS = 10  # fewer rows are too few to measure a spread
@@ -44,71 +48,71 @@ class Column(NamedTuple):
         return f"{self.name} (mean {self.mean:.2g}, standard deviation {self.std:.2g})"
 
 
-def _some(samples: Samples) -> tuple[Any, np.ndarray, np.ndarray | None]:
-    """Return the rows that are measured."""
-    return samples.some(min(MOST_ROWS, max(FEW_ROWS, MOST_NUMBERS // samples.n_features)))
-
-
-def _names(estimator, numbers) -> list[str]:
-    """Return how messages name the columns with these indices."""
-    names = getattr(estimator, "feature_names_in_", None)
-    return [f"column {k if names is None else repr(str(names[k]))}" for k in numbers]
+def _some(rows: Rows) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    """Return X, targets and weights of the rows that are measured, evenly spaced."""
+    most = min(MOST_ROWS, max(FEW_ROWS, MOST_NUMBERS // rows.X.shape[1]))
+    numbers = np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)
+    numbers = numbers if rows.numbers is None else rows.numbers[numbers]
+    weight = None if rows.weight is None else uneven(rows.weight[numbers])
+    return rows.X[numbers], rows.target[numbers], weight
 
 
 # ------------------------------------------------------------------------- after training
 
 
-def warn_of_poor_training(estimator, jobs: Sequence[Job]) -> None:
+def warn_of_poor_training(fit: PreparedFit, column_name: ColumnName) -> None:
     """Warn if training has failed, or has learned little from inputs that are not scaled.
 
     Training has failed if the loss is far above that of a constant prediction. It has learned
     little if the loss is not much below that of a constant prediction. The latter also happens
     with targets that are mostly noise, so it is reported only if the inputs are not scaled.
     """
-    last_losses = [job.history.losses[-1] for job in jobs if job.history.losses]
-    if not last_losses:  # not trained, or interrupted before the end of the first epoch
+    last_losses = [x.history.losses[-1] for x in fit.trainers if x.history.losses]
+    if not last_losses:  # not trained
         return
-    is_short = jobs[0].incremental or resolve_max_iter(estimator) <= SHORT
+    is_short = fit.settings.plan.max_epochs <= SHORT
     if is_short and not max(last_losses) > HUGE_LOSS:
         return
-    X, y, weight = _some(jobs[0].training)
-    constant = _loss_of_a_constant(jobs[0], y, weight)
-    if not max(last_losses) > POOR_LOSS * constant:
+    X, y, weight = _some(fit.rows)
+    constant = fit.loss.baseline(y, weight, fit.n_outputs)
+    constant_loss = _loss(fit.loss, np.tile(constant, (len(y), 1)), y, weight)
+    if not max(last_losses) > POOR_LOSS * constant_loss:
         return
-    with np.errstate(all="ignore"):
-        raws = [job.run.network.predict(X) for job in jobs]
-    loss = float(np.mean([_loss(job, raw, y, weight) for job, raw in zip(jobs, raws, strict=True)]))
-    bound = max(HUGE_LOSS, constant) if is_short else max(FAILED_LOSS * constant, 1.0)
+    loss = _mean_loss(fit, X, y, weight)
+    bound = max(HUGE_LOSS, constant_loss) if is_short else max(FAILED_LOSS * constant_loss, 1.0)
     failed = loss > bound
-    if not failed and (is_short or not loss > POOR_LOSS * constant):
+    if not failed and (is_short or not loss > POOR_LOSS * constant_loss):
         return
-    columns = _badly_scaled(estimator, X)
+    columns = _badly_scaled(X, column_name)
     if columns or failed:
         message = (
             f"Training has {'failed' if failed else 'learned little'}: the loss is {loss:.3g}, and"
-            f" the loss of a constant prediction is {constant:.3g}."
-            f" {_remedy(type(estimator).__name__, columns, is_sparse=issparse(X))}"
+            f" the loss of a constant prediction is {constant_loss:.3g}."
+            f" {_remedy(fit.settings.owner, columns, is_sparse=issparse(X))}"
         )
         warnings.warn(message, ConvergenceWarning, stacklevel=2)
 
 
-def _loss(job: Job, raw: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> float:
+def _mean_loss(fit: PreparedFit, X: Any, y: np.ndarray, weight: np.ndarray | None) -> float:
+    """Return the loss of the networks on some rows, averaged over the members."""
+    x = X.astype(fit.dtype, copy=False)
+    with np.errstate(all="ignore"):
+        x = x if fit.inputs is None else fit.inputs.encode(x)
+        raws = [network.predict(x) for network in fit.networks]
+    return float(np.mean([_loss(fit.loss, raw, y, weight) for raw in raws]))
+
+
+def _loss(loss: Loss, raw: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> float:
     """Return the mean loss of raw predictions, without penalty; infinite if it is not finite."""
     share = np.ones(len(y)) if weight is None else weight.astype(np.float64)
     y = y.astype(np.float64, copy=False) if y.ndim == 2 else y
     with np.errstate(all="ignore"):
         share = (share / share.sum()).reshape(-1, 1)
-        loss = job.loss.value_and_gradient(y, raw.astype(np.float64), share)
-    return loss if np.isfinite(loss) else np.inf
+        value = loss.value_and_gradient(y, raw.astype(np.float64), share)
+    return value if np.isfinite(value) else np.inf
 
 
-def _loss_of_a_constant(job: Job, y: np.ndarray, weight: np.ndarray | None) -> float:
-    """Return the mean loss of the best constant prediction."""
-    constant = job.loss.baseline(y, weight, job.run.network.layers[-1].fan_out)
-    return _loss(job, np.tile(constant, (len(y), 1)), y, weight)
-
-
-def _badly_scaled(estimator, X) -> list[Column]:
+def _badly_scaled(X: Any, column_name: ColumnName) -> list[Column]:
     """Return the columns of the worst scale; none if the inputs are on a scale of about 1."""
     mean, std = _mean_and_std(X)
     size, largest, varies = np.hypot(mean, std), std.max(), _varies(mean, std)
@@ -118,10 +122,7 @@ def _badly_scaled(estimator, X) -> list[Column]:
     numbers = np.argsort(-size, kind="stable")[: FEW_COLUMNS - int(is_uneven)].tolist()
     if is_uneven:
         numbers.append(int(np.argmin(np.where(varies, std, np.inf))))
-    numbers = list(dict.fromkeys(numbers))
-    return [
-        Column(x, mean[k], std[k]) for k, x in zip(numbers, _names(estimator, numbers), strict=True)
-    ]
+    return [Column(column_name(k), mean[k], std[k]) for k in dict.fromkeys(numbers)]
 
 
 def _mean_and_std(X) -> tuple[np.ndarray, np.ndarray]:
@@ -152,19 +153,20 @@ def _remedy(name: str, columns: list[Column], *, is_sparse: bool) -> str:
 # ------------------------------------------------------------------------ before training
 
 
-def warn_of_another_scale(estimator, training: Samples, held: Samples) -> None:
+def warn_of_another_scale(rows: Rows, held_out: Rows, column_name: ColumnName) -> None:
     """Warn if validation rows are on a different scale than the training rows.
 
     The usual reason is a scaler that was applied to X but not to X_val. Fewer than 10 rows,
     constant columns and sparse X are not checked.
     """
-    if training.is_sparse or held.is_sparse or min(len(training), len(held)) < FEW_ROWS:
+    few = min(len(rows), len(held_out)) < FEW_ROWS
+    if few or issparse(rows.X) or issparse(held_out.X):
         return
-    X, X_val = (_some(samples)[0].astype(np.float64) for samples in (training, held))
+    X, X_val = (_some(x)[0].astype(np.float64) for x in (rows, held_out))
     found = _on_another_scale(X, X_val)
     if not found:
         return
-    names = _names(estimator, found[:FEW_COLUMNS])
+    names = [column_name(k) for k in found[:FEW_COLUMNS]]
     columns = [
         f"{name} ({X[:, k].mean():.3g} +- {X[:, k].std():.3g} in X,"
         f" {X_val[:, k].mean():.3g} +- {X_val[:, k].std():.3g} in X_val)"

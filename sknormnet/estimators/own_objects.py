@@ -46,10 +46,10 @@ def _filled(owner: str, activation: Activation, name: str, *args: np.ndarray) ->
     return out
 
 
-def _baseline(owner: str, loss: Loss, training: Samples, n_outputs: int) -> np.ndarray:
+def _baseline(owner: str, loss: Loss, samples: Samples, n_outputs: int) -> np.ndarray:
     """Return the constant raw prediction that training starts from, checked."""
     must = f"The baseline of the 'loss' of {owner} must be an array of shape ({n_outputs},)"
-    raw = loss.baseline(training.y, training.weight, n_outputs)
+    raw = loss.baseline(samples.y, samples.weight, n_outputs)
     if np.shape(raw) != (n_outputs,):
         raise ValueError(f"{must}. Got one of shape {np.shape(raw)} from {loss!r} instead.")
     if not np.isfinite(raw).all():
@@ -57,11 +57,11 @@ def _baseline(owner: str, loss: Loss, training: Samples, n_outputs: int) -> np.n
     return raw
 
 
-def check_loss(owner: str, loss: Loss, training: Samples, n_outputs: int, dtype) -> None:
+def check_loss(owner: str, loss: Loss, samples: Samples, n_outputs: int, dtype) -> None:
     """Raise a ValueError unless the user's own loss returns losses and writes gradients."""
     if type(loss).__module__ == Loss.__module__:
         return
-    y, start = training.y[:8], _baseline(owner, loss, training, n_outputs)
+    y, start = samples.y[:8], _baseline(owner, loss, samples, n_outputs)
     y = y.astype(dtype) if y.ndim == 2 else y
     raw = np.linspace(-0.5, 0.5, len(y) * n_outputs).reshape(-1, n_outputs) + start
     raw = raw.astype(dtype)

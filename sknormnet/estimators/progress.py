@@ -2,131 +2,66 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from itertools import zip_longest
-from threading import Lock
+from threading import RLock
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
-from sknormnet.estimators._screen import Screen
+from sknormnet.estimators.screen import Screen
+from sknormnet.estimators.settings import Settings
+from sknormnet.training.history import EpochRecord, History, Observer
 
 REDRAW = 0.1  # seconds between two drawings of the progress line
-
-
-@dataclass
-class History:
-    """What one call has to tell: losses and validation scores, iteration by iteration.
-
-    Attributes
-    ----------
-    best_epoch : int
-        Number, from 1, of the epoch of this call with the best validation score; 0 while the
-        network that training started from is the best.
-    """
-
-    losses: list[float] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    validation_losses: list[float] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    n_iter: int = 0
-    best_epoch: int = 0
-    is_over: bool = False
-
-    def columns(self) -> dict[str, list[float]]:
-        """All that was recorded, under the names of the estimators' `history_`."""
-        return {
-            "loss": self.losses,
-            "validation_loss": self.validation_losses,
-            "validation_score": self.scores,
-            "learning_rate": self.rates,
-            "seconds": self.seconds,
-        }
-
-
-def mean_history(histories: Sequence[History]) -> History:
-    """What an ensemble has to tell: the means over the members that still trained."""
-    if len(histories) == 1:
-        return histories[0]
-    lists: dict[str, Any] = {
-        f.name: [_mean(row) for row in zip_longest(*(getattr(x, f.name) for x in histories))]
-        for f in fields(History)
-        if f.default_factory is list
-    }
-    return History(**lists, n_iter=max(history.n_iter for history in histories))
-
-
-def joined(before: dict[str, list[float]], now: dict[str, list[float]]) -> dict[str, list[float]]:
-    """Columns of two calls one below the other, in new lists, where NaN stands for a gap.
-
-    A column that neither of them has stays empty; all others have as many rows as the losses.
-    """
-    columns = {}
-    for name, values in now.items():
-        earlier = before.get(name, [])
-        if earlier or values:
-            earlier = earlier + [math.nan] * (len(before.get("loss", [])) - len(earlier))
-            values = values + [math.nan] * (len(now["loss"]) - len(values))
-        columns[name] = earlier + values
-    return columns
 
 
 def _mean(values: Sequence[float | None]) -> float:
     return float(np.mean([x for x in values if x is not None]))
 
 
-class Report:
-    """Tells how the members of a fit come along: nothing here, something in its subclasses.
+class Progress:
+    """What is printed while the members of a fit train: nothing here, more in its subclasses.
 
-    As a context manager, it also tells of a fit that ends with an error.
+    As a context manager, it also prints that a fit ends with an error.
 
     Parameters
     ----------
-    name : str
-        Of the estimator.
-    histories : sequence of History
-        Of the members; they grow while these train.
+    owner : str
+        Class of the estimator.
     total : int
-        The largest number of epochs.
+        Maximum number of epochs.
     unit : str, default="epoch"
-        What the solver's passes are called.
+        Name of the solver's passes.
+
+    Attributes
+    ----------
+    histories : list of History
+        Of the members; they grow while these train.
     """
 
-    def __init__(
-        self,
-        name: str = "",
-        histories: Sequence[History] = (),
-        total: int = 0,
-        unit: str = "epoch",
-    ):
-        self.name, self.histories, self.total, self.unit = name, histories, total, unit
+    def __init__(self, owner: str, total: int, unit: str = "epoch"):
+        self.owner, self.total, self.unit = owner, total, unit
+        self.histories: list[History] = []
 
-    def __enter__(self) -> "Report":
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """The observers to be notified of each epoch."""
+        return ()
+
+    def __enter__(self) -> "Progress":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error) -> None:
         if kind is not None:
             self.ends("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
 
-    def begins(self, history: History) -> None:
-        """Tell that a member begins to train."""
-
-    def goes_on(self) -> None:
-        """Tell that a member has done an epoch."""
-
-    def says(self, message: str) -> None:
-        """Tell what has become of a single network, on a line of its own."""
-
     def clear(self) -> None:
         """Remove the progress line, so that a warning can be printed."""
 
     def ends(self, failure: str = "") -> None:
-        """Tell what came of it, once; a word says so if the fit has failed."""
+        """Print how the fit ended, once; `failure` is a word for a fit that has failed."""
 
 
-class Printed(Report):
+class PrintedProgress(Progress):
     """What the progress line and the table share: messages, and a last line that stays."""
 
     def __init__(self, *args, **kwargs) -> None:
@@ -135,26 +70,46 @@ class Printed(Report):
         self._started = perf_counter()
         self._is_over = False
         self._training: dict[int, History] = {}  # the members that train at a time
-        self._lock = Lock()  # members may train in threads
+        self._current: int | None = None  # the member whose epoch is shown
+        self._lock = RLock()  # members may train in threads
 
-    def begins(self, history: History) -> None:
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        return (self,)
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """Print what there is to print after an epoch of a member."""
+        if record.epoch == 0:
+            self.begin(record.member)
+            return
+        with self._lock:
+            self._current = record.member
+            self.show()
+            if record.message and len(self.histories) == 1:
+                self._screen.print(record.message)
+            if record.warning:
+                self._screen.clear()
+
+    def begin(self, member: int) -> None:
         """Take note of a member that begins to train, alone or beside others."""
         with self._lock:
             if not self._training:
                 self._started = perf_counter()
             # All members of a stack begin before one is over.
-            others = [x for x in self._training.values() if not x.is_over]
-            self._training = {id(x): x for x in [*others, history]}
+            others = {k: x for k, x in self._training.items() if not x.is_over}
+            self._training = others | {member: self.histories[member]}
 
-    def says(self, message: str) -> None:
-        """Print a message, unless it is about one of several members."""
-        if len(self.histories) == 1:
-            self._screen.print(message)
+    def show(self) -> None:
+        """Show the progress after an epoch."""
 
     def clear(self) -> None:
         """Remove the progress line, so that a warning can be printed."""
         with self._lock:
             self._screen.clear()
+
+    def _n_iters(self, members: Mapping[int, History]) -> list[int]:
+        """Return the epochs of members that still train, or whose last epoch is shown now."""
+        return [x.n_iter for k, x in members.items() if not x.is_over or k == self._current]
 
     def ends(self, failure: str = "") -> None:
         """Print the last line: what came of the fit, the best epoch, the time."""
@@ -169,7 +124,7 @@ class Printed(Report):
         best, at = ("", "") if failure else self._best()
         score = f"val {means['validation_score']:.4g}" if "validation_score" in means else ""
         parts = {
-            "name": f"{self.name}: ",
+            "name": f"{self.owner}: ",
             "members": f"{len(self.histories)} members" if len(self.histories) > 1 else "",
             "outcome": self._outcome(failure),
             "loss": f"loss {means['loss']:.4g}" if np.isfinite(means.get("loss", np.nan)) else "",
@@ -204,7 +159,7 @@ class Printed(Report):
         return ("best at the start",) * 2 if validated else ("", "")
 
 
-class ProgressLine(Printed):
+class ProgressLine(PrintedProgress):
     """One line, redrawn in place on a terminal; elsewhere a line at each tenth of the way."""
 
     def __init__(self, *args, **kwargs) -> None:
@@ -213,16 +168,15 @@ class ProgressLine(Printed):
         self._level = 0  # number of epochs that all who train have done
         self._dropped = 0  # number of parts that the terminal has no room for
 
-    def begins(self, history: History) -> None:
+    def begin(self, member: int) -> None:
         """Take note of a member that begins to train, alone or beside others."""
-        super().begins(history)
+        super().begin(member)
         self._level = 0
 
-    def goes_on(self) -> None:
+    def show(self) -> None:
         """Draw the line if it is time to, but for the last epoch: the last line follows."""
         with self._lock:
-            going = [x.n_iter for x in self._training.values() if not x.is_over]
-            level = min(going, default=0)
+            level = min(self._n_iters(self._training), default=0)
             done, whole = self._done(), self.total * len(self.histories)
             if self._is_over or done >= whole or level in (0, self._level):
                 return  # the members of a stack end an epoch one by one
@@ -237,13 +191,12 @@ class ProgressLine(Printed):
 
     def _done(self) -> int:
         """Number of epochs done or not needed any more, over all members."""
-        going = [x.n_iter for x in self._training.values() if not x.is_over]
-        front = max(going, default=self.total)
+        front = max(self._n_iters(self._training), default=self.total)
         done = 0
-        for x in self.histories:
+        for member, x in enumerate(self.histories):
             if not x.is_over:
                 done += x.n_iter
-            elif id(x) in self._training:  # a stack takes as long when one has left it
+            elif member in self._training:  # a stack takes as long when one has left it
                 done += max(x.n_iter, front)
             else:
                 done += self.total
@@ -252,13 +205,12 @@ class ProgressLine(Printed):
     def _line(self, share: float) -> str:
         """The line when a share of the way is done."""
         members = self._training.values()
-        going = [x.n_iter for x in members if not x.is_over]
-        epoch = math.ceil(_mean(going))
+        epoch = math.ceil(_mean(self._n_iters(self._training)))
         left = (perf_counter() - self._started) * (1 - share) / share
         means = _means(members)
         names = {"loss": "loss", "validation_score": "val", "learning_rate": "lr"}
         parts = {
-            "name": f"{self.name}: ",
+            "name": f"{self.owner}: ",
             "members": self._which(),
             "epoch": f"{self.unit} {epoch}/{self.total}",
             **{k: f"{v} {means[k]:.4g}" if k in means else "" for k, v in names.items()},
@@ -280,11 +232,10 @@ class ProgressLine(Printed):
             return ""
         if len(self._training) > 1:
             return f"{sum(x.is_over for x in self.histories)}/{n_members} members done"
-        number = next(i for i, x in enumerate(self.histories, 1) if id(x) in self._training)
-        return f"member {number}/{n_members}"
+        return f"member {min(self._training) + 1}/{n_members}"
 
 
-class Table(Printed):
+class Table(PrintedProgress):
     """A row for each epoch that all members have done which still train."""
 
     NAMES = {
@@ -299,11 +250,11 @@ class Table(Printed):
         super().__init__(*args, **kwargs)
         self._shown = 0
 
-    def goes_on(self) -> None:
+    def show(self) -> None:
         """Print the rows that are complete."""
         with self._lock:
-            going = [x.n_iter for x in self.histories if not x.is_over]
-            done = min(going, default=max(x.n_iter for x in self.histories))
+            histories = dict(enumerate(self.histories))
+            done = min(self._n_iters(histories), default=max(x.n_iter for x in self.histories))
             if not self._is_over:
                 for epoch in range(self._shown + 1, done + 1):
                     self._print(epoch)
@@ -311,7 +262,7 @@ class Table(Printed):
 
     def ends(self, failure: str = "") -> None:
         """Print the rows of members that ended before others, and the last line."""
-        self.goes_on()
+        self.show()
         super().ends(failure)
 
     def _print(self, epoch: int) -> None:
@@ -320,6 +271,13 @@ class Table(Printed):
             self._screen.print(self.unit + "".join(f"{self.NAMES[name]:>11}" for name in means))
         numbers = "".join(f"{_four_digits(x):>11}" for x in means.values())
         self._screen.print(f"{epoch:{len(self.unit)}d}{numbers}")
+
+
+def progress_of(settings: Settings) -> Progress:
+    """Return what `verbose` asks for: nothing, a progress line or a table."""
+    kind = {0: Progress, 1: ProgressLine}.get(int(settings.verbose), Table)
+    unit = "epoch" if settings.is_stochastic else "iteration"
+    return kind(settings.owner, settings.plan.max_epochs, unit)
 
 
 def _means(histories: Iterable[History], epoch: int | None = None) -> dict[str, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sknormnet.nn.quantiles import quantiles
+from sknormnet._quantiles import quantiles
 
 RNG = np.random.default_rng(0)
 ORDERS = [0, 0.1, 1 / 6, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 5 / 6, 0.9, 1]

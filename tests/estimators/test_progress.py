@@ -14,11 +14,12 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import load_iris
 
 from sknormnet import NormNetClassifier, NormNetRegressor, PackedGridSearchCV
-from sknormnet.estimators import _reporting
-from sknormnet.estimators._reporting import History, ProgressLine, Report, Table, mean_history
-from sknormnet.estimators._screen import Screen
+from sknormnet.estimators import progress as progress_module
+from sknormnet.estimators.progress import Progress, ProgressLine, Table
+from sknormnet.estimators.screen import Screen
 from sknormnet.inspection import initialized
 from sknormnet.nn.losses import SquaredError
+from sknormnet.training.history import EpochRecord, History
 
 X, Y = load_iris(return_X_y=True)
 SMALL = {"hidden_layer_sizes": (8,), "random_state": 0}
@@ -62,7 +63,7 @@ def terminal(monkeypatch):
 
     def of_width(width, kind=Terminal):
         monkeypatch.setenv("COLUMNS", str(width))
-        monkeypatch.setattr(_reporting, "REDRAW", 0)
+        monkeypatch.setattr(progress_module, "REDRAW", 0)
         monkeypatch.setattr(sys, "stdout", kind())
         return sys.stdout
 
@@ -88,11 +89,28 @@ def table(text):
     return re.split(" {2,}", head.strip()), np.array(rows, float)
 
 
-def advance(report, history, loss=1.0):
+def members_of(kind, total, n_members=1):
+    """The progress of members that have not begun to train."""
+    progress = kind("model", total)
+    progress.histories += [History() for _ in range(n_members)]
+    return progress
+
+
+def begin(progress, *members):
+    for member in members:
+        tell(progress, EpochRecord(member, 0))
+
+
+def advance(progress, member=0, loss=1.0, **recorded):
     """Have a member do an epoch."""
-    history.n_iter += 1
-    history.losses.append(loss)
-    report.goes_on()
+    epoch = progress.histories[member].n_iter + 1
+    tell(progress, EpochRecord(member, epoch, loss, **recorded))
+
+
+def tell(progress, record):
+    """Tell the history of a member and the progress of an epoch, as trainers do."""
+    for observer in (progress.histories[record.member], *progress.observers):
+        observer.on_epoch(record)
 
 
 # -------------------------------------------------------------------------- the progress line
@@ -144,7 +162,7 @@ def test_the_line_never_wraps(terminal, width, n_members):
 def test_what_the_line_says_in_terminals_of_some_widths(terminal, monkeypatch, width, line, last):
     stdout = terminal(width)
     clock = count(0, 1e-4)
-    monkeypatch.setattr(_reporting, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(progress_module, "perf_counter", lambda: next(clock))
     fit(verbose=1, max_iter=12, early_stopping=True)
     assert re.fullmatch(line, stdout.drawn()[5])
     assert re.fullmatch(last, stdout.drawn()[-1])
@@ -152,12 +170,11 @@ def test_what_the_line_says_in_terminals_of_some_widths(terminal, monkeypatch, w
 
 def test_parts_that_a_terminal_has_no_room_for_do_not_come_and_go(terminal):
     stdout = terminal(64)
-    history = History()
-    report = ProgressLine("NormNetClassifier", [history], 9)
-    report.begins(history)
+    progress = ProgressLine("NormNetClassifier", 9)
+    progress.histories.append(History())
+    begin(progress, 0)
     for rate in (0.012, 0.00001234, 0.012):  # only the second is too long
-        history.rates.append(rate)
-        advance(report, history, 0.1234)
+        advance(progress, loss=0.1234, rate=rate)
     assert ["lr" in line for line in stdout.drawn()] == [True, False, False]
 
 
@@ -171,7 +188,7 @@ def test_the_line_is_redrawn_in_a_notebook(terminal):
 
 def test_the_line_is_not_redrawn_for_each_of_many_short_epochs(terminal, monkeypatch):
     stdout = terminal(80)
-    monkeypatch.setattr(_reporting, "REDRAW", 1e6)
+    monkeypatch.setattr(progress_module, "REDRAW", 1e6)
     fit(verbose=1, max_iter=12)
     assert len(stdout.drawn()) == 2  # the first epoch and the last line
 
@@ -230,10 +247,10 @@ def test_the_last_line_of_training_that_diverged(capsys):
 
 
 def test_the_start_may_have_been_the_best(capsys):
-    history = History(losses=[1.0], scores=[0.5], n_iter=1)
-    report = ProgressLine("model", [history], 1)
-    report.begins(history)
-    report.ends()
+    progress = members_of(ProgressLine, 1)
+    begin(progress, 0)
+    advance(progress, score=0.5, best_epoch=0, is_last=True)
+    progress.ends()
     text = capsys.readouterr().out
     assert text.startswith("model: 1 epoch, loss 1, val 0.5 (best at the start), ")
 
@@ -267,14 +284,13 @@ def test_a_traceback_begins_on_a_line_of_its_own(terminal, verbose, error, what)
 
 
 def test_threads_that_train_on_after_an_interrupt_are_not_heard(capsys):
-    history = History()
-    report = ProgressLine("model", [history], 10)
-    report.begins(history)
-    advance(report, history)
-    report.ends("interrupted")
+    progress = members_of(ProgressLine, 10)
+    begin(progress, 0)
+    advance(progress)
+    progress.ends("interrupted")
     assert "interrupted after epoch 1 of 10" in capsys.readouterr().out
-    advance(report, history)
-    report.ends()
+    advance(progress)
+    progress.ends()
     assert capsys.readouterr().out == ""
 
 
@@ -300,16 +316,15 @@ def test_the_last_line_of_members_that_stop_at_different_epochs(capsys):
 
 def in_turn(monkeypatch, kind=ProgressLine, epochs=(6, 6, 6), total=6):
     """Let three members train one after the other, with an epoch a second."""
-    histories, clock = [History() for _ in epochs], [0.0]
-    monkeypatch.setattr(_reporting, "perf_counter", lambda: clock[0])
-    report = kind("model", histories, total)
-    for history, n_epochs in zip(histories, epochs, strict=True):
-        report.begins(history)
-        for _ in range(n_epochs):
+    clock = [0.0]
+    monkeypatch.setattr(progress_module, "perf_counter", lambda: clock[0])
+    progress = members_of(kind, total, len(epochs))
+    for member, n_epochs in enumerate(epochs):
+        begin(progress, member)
+        for epoch in range(1, n_epochs + 1):
             clock[0] += 1
-            advance(report, history)
-        history.is_over = True
-    report.ends()
+            advance(progress, member, is_last=epoch == n_epochs)
+    progress.ends()
 
 
 def test_the_line_says_which_of_several_members_trains(terminal, monkeypatch):
@@ -320,6 +335,16 @@ def test_the_line_says_which_of_several_members_trains(terminal, monkeypatch):
         f"model: member {1 + done // 6}/3, epoch {1 + done % 6}/6" for done in range(17)
     ]
     assert lines[-1] == "model: 3 members, 6 epochs, loss 1, 18.0 s"
+
+
+def test_the_line_stays_when_one_of_several_members_ends(terminal):
+    stdout = terminal(80)
+    progress = members_of(ProgressLine, 2, 2)
+    begin(progress, 0)
+    advance(progress, 0)
+    advance(progress, 0, is_last=True)
+    begin(progress, 1)  # whose first epoch may take long
+    assert stdout.seen()[-1].startswith("model: member 1/2, epoch 2/2, loss 1, ")
 
 
 def test_the_time_left_does_not_jump_between_members(terminal, monkeypatch):
@@ -339,15 +364,13 @@ def test_the_time_left_does_not_grow_when_a_member_stops_early(terminal, monkeyp
 
 def test_members_that_train_side_by_side_are_counted_when_they_are_done(terminal):
     stdout = terminal(80)
-    histories = [History() for _ in range(3)]
-    report = ProgressLine("model", histories, 5)
-    for history in histories[:2]:
-        report.begins(history)
-    for history in histories[:2]:
-        advance(report, history)
-    histories[0].is_over = True
-    report.begins(histories[2])
-    advance(report, histories[2])
+    progress = members_of(ProgressLine, 5, 3)
+    begin(progress, 0, 1)
+    advance(progress, 0)
+    advance(progress, 1)
+    progress.histories[0].is_over = True
+    begin(progress, 2)
+    advance(progress, 2)
     lines = stdout.drawn()
     assert lines[0].startswith("model: 0/3 members done, epoch 1/5, ")
     assert lines[-1].startswith("model: 1/3 members done, epoch 1/5, ")
@@ -355,17 +378,15 @@ def test_members_that_train_side_by_side_are_counted_when_they_are_done(terminal
 
 def test_the_time_left_of_a_stack_does_not_change_when_a_member_leaves_it(terminal, monkeypatch):
     stdout = terminal(80)
-    clock, histories = [0.0], [History(), History()]
-    monkeypatch.setattr(_reporting, "perf_counter", lambda: clock[0])
-    report = ProgressLine("model", histories, 10)
-    for history in histories:
-        report.begins(history)
+    clock = [0.0]
+    monkeypatch.setattr(progress_module, "perf_counter", lambda: clock[0])
+    progress = members_of(ProgressLine, 10, 2)
+    begin(progress, 0, 1)
     for epoch in range(1, 10):
         clock[0] += 1
-        for history in histories:
-            if not history.is_over:
-                advance(report, history)
-        histories[0].is_over = epoch >= 4
+        if epoch <= 4:
+            advance(progress, 0, is_last=epoch == 4)
+        advance(progress, 1)
     left = [int(line.split(", ")[-1].split()[0]) for line in stdout.drawn()]
     assert left == [*range(9, 0, -1)]
 
@@ -401,10 +422,9 @@ def test_the_table_is_the_history(capsys, validated):
     ],
 )
 def test_numbers_of_the_table_have_four_digits_and_blanks_between_them(capsys, value, text):
-    history = History([value] * 1, [value], [value], [value], [value], n_iter=1)
-    report = Table("model", [history], 5)
-    report.begins(history)
-    report.goes_on()
+    progress = members_of(Table, 5)
+    begin(progress, 0)
+    advance(progress, 0, value, rate=value, seconds=value, score=value, validation_loss=value)
     assert capsys.readouterr().out.splitlines()[1].split() == ["1", *[text] * 5]
 
 
@@ -417,14 +437,13 @@ def test_the_table_of_an_ensemble_has_its_means(capsys):
 
 
 def test_a_row_waits_for_the_members_that_still_train(capsys):
-    histories = [History(), History()]
-    report = Table("model", histories, 5)
-    for history, loss in zip(histories, (1.0, 3.0), strict=True):
-        assert capsys.readouterr().out == ""
-        advance(report, history, loss)
+    progress = members_of(Table, 5, 2)
+    begin(progress, 0, 1)
+    advance(progress, 0, 1.0)
+    assert capsys.readouterr().out == ""
+    advance(progress, 1, 3.0, is_last=True)
     assert table(capsys.readouterr().out)[1].tolist() == [[1, 2]]
-    histories[1].is_over = True
-    advance(report, histories[0], 5.0)
+    advance(progress, 0, 5.0)
     assert capsys.readouterr().out.split() == ["2", "5.000"]
 
 
@@ -474,29 +493,23 @@ def test_networks_of_a_packed_search_speak_for_themselves(capsys):
     assert text.count("epoch  ") == text.count("NormNetClassifier: 5 epochs") == 4
 
 
-def test_a_history_of_members_that_stop_at_different_epochs():
-    histories = [History(losses=[3.0, 2.0], n_iter=2), History(losses=[1.0], n_iter=1)]
-    mean = mean_history(histories)
-    assert mean.losses == [2.0, 2.0]
-    assert mean.n_iter == 2
-    assert mean.scores == []
-
-
 @pytest.mark.parametrize("kind", [ProgressLine, Table])
-def test_members_do_not_tell_of_themselves(kind, capsys):
+def test_messages_about_one_of_several_members_are_not_printed(kind, capsys):
     for n_members in (1, 2):
-        kind("model", [History()] * n_members, 5).says("Stopping.")
-    assert capsys.readouterr().out == "Stopping.\n"
+        progress = members_of(kind, 5, n_members)
+        begin(progress, 0)
+        advance(progress, message="Stopping.", is_last=True)
+    assert capsys.readouterr().out.count("Stopping.\n") == 1
 
 
-def test_nothing_is_said_by_default(capsys):
-    history = History(losses=[1.0], n_iter=1)
-    report = Report("model", [history], 5)
-    report.begins(history)
-    report.goes_on()
-    report.says("Stopping.")
-    report.clear()
-    report.ends()
+def test_nothing_is_printed_by_default(capsys):
+    progress = members_of(Progress, 5)
+    assert progress.observers == ()
+    begin(progress, 0)
+    advance(progress, message="Stopping.", is_last=True)
+    progress.ends()
+    with pytest.raises(OSError, match="no"), progress:
+        raise OSError("no")
     assert capsys.readouterr().out == ""
 
 

@@ -1,0 +1,156 @@
+"""The architecture of a network: frozen settings, with checked values per hidden layer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+from sknormnet._choices import choose
+from sknormnet.estimators.own_objects import check_activation
+from sknormnet.nn.activations import ACTIVATIONS, Activation
+from sknormnet.nn.initializers import INITIALIZERS, Initializer
+from sknormnet.nn.mlp import mlp
+from sknormnet.nn.network import Network
+
+FEW_ROWS = 100  # with fewer rows, keep_prob="auto" means no dropout
+AUTO_KEEP_PROB = 0.8
+OUTPUT = ACTIVATIONS["identity"]  # of the output layer, for init="auto"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The layers of a network.
+
+    Attributes
+    ----------
+    owner : str
+        Class of the estimator, for messages.
+    hidden : tuple of int
+        Number of units of each hidden layer.
+    activations : tuple of Activation
+    inits : tuple of Initializer
+        One for each hidden layer and one for the output layer.
+    batchnorm : {None, "before", "after"}
+    batchnorm_momentum, batchnorm_epsilon : float
+    keep_probs : tuple of float or None
+        One for each hidden layer; None for those of ``keep_prob="auto"``.
+    input_keep_prob : float
+    allows_dropout : bool
+        Whether the solver does.
+    """
+
+    owner: str
+    hidden: tuple[int, ...]
+    activations: tuple[Activation, ...]
+    inits: tuple[Initializer, ...]
+    batchnorm: str | None
+    batchnorm_momentum: float
+    batchnorm_epsilon: float
+    keep_probs: tuple[float, ...] | None
+    input_keep_prob: float
+    allows_dropout: bool
+
+    @classmethod
+    def of(
+        cls, parameters: Mapping[str, Any], owner: str, *, is_stochastic: bool
+    ) -> "Architecture":
+        """Return the architecture that an estimator's parameters describe.
+
+        Raises
+        ------
+        ValueError
+            If a parameter does not have one valid value for each hidden layer, or if the solver
+            does not support dropout.
+        """
+        hidden = _hidden_sizes(parameters["hidden_layer_sizes"])
+        activations = tuple(
+            choose(f"Each 'activation' of {owner}", x, ACTIVATIONS, Activation)
+            for x in _per_layer(parameters, "activation", owner, len(hidden))
+        )
+        keep_probs = None
+        if not isinstance(parameters["keep_prob"], str):
+            keep_probs = _keep_probs(parameters, owner, len(hidden))
+        input_keep_prob = float(parameters["input_keep_prob"])
+        if not is_stochastic and min(input_keep_prob, *(keep_probs or ()), 1) < 1:
+            raise ValueError(
+                "solver='lbfgs' does not support keep_prob < 1 or input_keep_prob < 1: dropout"
+                " makes the loss random, but L-BFGS compares the losses of different steps."
+                " Use solver='adam' or solver='sgd'."
+            )
+        batchnorm = parameters["batchnorm"]
+        return cls(
+            owner=owner,
+            hidden=hidden,
+            activations=activations,
+            inits=tuple(_init(parameters["init"], x.init) for x in (*activations, OUTPUT)),
+            batchnorm={True: "after", False: None}.get(batchnorm, batchnorm),
+            batchnorm_momentum=float(parameters["batchnorm_momentum"]),
+            batchnorm_epsilon=float(parameters["batchnorm_epsilon"]),
+            keep_probs=keep_probs,
+            input_keep_prob=input_keep_prob,
+            allows_dropout=is_stochastic,
+        )
+
+    def build(self, n_inputs: int, n_outputs: int, dtype: Any, *, n_rows: float) -> Network:
+        """Return the network, without starting values, for `n_rows` training rows."""
+        for activation in self.activations:
+            check_activation(self.owner, activation, dtype)
+        keep_probs = self.keep_probs
+        if keep_probs is None:
+            drops = self.allows_dropout and n_rows >= FEW_ROWS
+            keep_probs = (AUTO_KEEP_PROB if drops else 1.0,) * len(self.hidden)
+        return mlp(
+            n_inputs,
+            self.hidden,
+            n_outputs,
+            activations=self.activations,
+            inits=self.inits,
+            batchnorm=self.batchnorm,
+            batchnorm_momentum=self.batchnorm_momentum,
+            batchnorm_epsilon=self.batchnorm_epsilon,
+            keep_probs=keep_probs,
+            input_keep_prob=self.input_keep_prob,
+            dtype=dtype,
+        )
+
+
+def _hidden_sizes(sizes: Any) -> tuple[int, ...]:
+    """Return hidden_layer_sizes as a tuple, which may be empty."""
+    sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
+    if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")
+    sizes = [int(size) for size in sizes]
+    if min(sizes, default=1) <= 0:
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return tuple(sizes)
+
+
+def _keep_probs(parameters: Mapping[str, Any], owner: str, n_layers: int) -> tuple[float, ...]:
+    """Return keep_prob for each hidden layer."""
+    values = _per_layer(parameters, "keep_prob", owner, n_layers)
+    for value in values:
+        if not (isinstance(value, Real) and 0 < float(value) <= 1):
+            raise ValueError(
+                f"Each 'keep_prob' of {owner} must be a float in the range (0.0, 1.0]."
+                f" Got {value!r} instead."
+            )
+    return tuple(float(value) for value in values)
+
+
+def _per_layer(parameters: Mapping[str, Any], name: str, owner: str, n_layers: int) -> list:
+    """Return the values of a parameter that is one value or has one per hidden layer."""
+    value = parameters[name]
+    if isinstance(value, str | Real | Activation):
+        return [value] * n_layers
+    values = list(value)
+    if len(values) != n_layers:
+        raise ValueError(
+            f"The {name!r} parameter of {owner} must be a single value, or one value"
+            f" for each of the hidden layers ({n_layers}). Got {value!r} instead."
+        )
+    return values
+
+
+def _init(init: Any, recommended: str) -> Initializer:
+    """Return the initializer; 'auto' stands for the one that the activation recommends."""
+    return choose("init", recommended if init == "auto" else init, INITIALIZERS, Callable)

@@ -1,0 +1,624 @@
+"""The base of both estimators: what a fit does, from the parameters to the fitted attributes.
+
+`fit` and `partial_fit` work on a copy of the estimator (`working_copy`) and call `_fit`, which
+
+- prepares: reads the parameters, validates X and y, holds rows out, fits the encoding of the
+  inputs to the training rows, and makes a trainer for each network (`_prepare`);
+- trains: `sknormnet.training`;
+- finishes: checks the networks and sets the fitted attributes (`_finish`).
+
+Predictions are in `prediction.py`.
+"""
+
+import copy
+import math
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.utils import column_or_1d
+
+from sknormnet.estimators._sklearn import (
+    CALLBACK_STATE,
+    CallbackSupportMixin,
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    check_optimize_result,
+    check_sample_weight,
+    fit_context,
+    with_advice,
+)
+from sknormnet.estimators.callbacks import begin_callbacks
+from sknormnet.estimators.columns import errors_of_validation_data, validate_data
+from sknormnet.estimators.finite import check_network, check_range
+from sknormnet.estimators.held_out import Score, ScorerScore, check_scorer
+from sknormnet.estimators.networks import Start, continued_starts, new_starts
+from sknormnet.estimators.own_objects import check_loss
+from sknormnet.estimators.prediction import FittedNetworks
+from sknormnet.estimators.prepared import PreparedFit
+from sknormnet.estimators.rows import (
+    Rows,
+    divided_by_largest,
+    rows_that_count,
+    split_rows,
+    without_overflow,
+)
+from sknormnet.estimators.scale_warnings import warn_of_another_scale, warn_of_poor_training
+from sknormnet.estimators.settings import Call, Settings, TargetSettings, resolve, uses_minibatches
+from sknormnet.estimators.unused_parameters import warn_of_unused_parameters
+from sknormnet.inputs import fit_bins
+from sknormnet.nn.activations import ACTIVATIONS, Activation
+from sknormnet.nn.initializers import INITIALIZERS
+from sknormnet.nn.losses import ClassificationLoss, Loss
+from sknormnet.nn.products import rows_are_equal
+from sknormnet.training.batches import row_numbers, uneven
+from sknormnet.training.history import joined, mean_history
+from sknormnet.training.lbfgs import FullBatchTrainer
+from sknormnet.training.optimizers import OPTIMIZERS, Optimizer
+from sknormnet.training.schedules import SCHEDULES, Schedule
+from sknormnet.training.stacks import train
+from sknormnet.training.trainer import BaseTrainer
+
+RECORDED = 1000  # epochs in the record of a network that partial_fit trains, at most
+NO_VALIDATION = None, None, None  # X_val, y_val, sample_weight_val
+
+
+def _of_any_class(method: Callable) -> Callable:
+    """Have Python's own errors call a method "fit", and not "BaseNormNet.fit"."""
+    method.__qualname__ = method.__name__
+    return method
+
+
+class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
+    """Base of the estimators; use those instead."""
+
+    _accurate: ClassVar[dict[str, Any]] = {"n_members": 6, "keep_prob": 1.0, "input_bins": 6}
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS)), Activation, "array-like"],
+        "solver": [StrOptions({*OPTIMIZERS, "lbfgs"}), Optimizer],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto", "scale"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [
+            StrOptions(set(SCHEDULES), for_numbers="Set learning_rate_init={} for that rate."),
+            Schedule,
+            callable,
+        ],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "scoring": [
+            StrOptions(
+                {"loss", *get_scorer_names()},
+                listed="'loss', a name of sklearn.metrics.get_scorer_names()",
+            ),
+            callable,
+            None,
+        ],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Real, {np.inf}),
+        ],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
+        "batchnorm": ["boolean", StrOptions({"before", "after"})],
+        "batchnorm_momentum": [Interval(Real, 0, 1, closed="left")],
+        "batchnorm_epsilon": [Interval(Real, 0, None, closed="neither")],
+        "keep_prob": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="right"), "array-like"],
+        "input_keep_prob": [Interval(Real, 0, 1, closed="right")],
+        "input_bins": [Interval(Integral, 0, None, closed="left")],
+        "init": [StrOptions({"auto", *INITIALIZERS}), callable],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    @classmethod
+    def for_accuracy(cls, **parameters) -> Self:
+        """Return an estimator with parameters set for accuracy; it is about 5 times slower to fit.
+
+        It is an ensemble of six networks, on inputs encoded in six bins, without dropout and
+        label smoothing. Averaging the members limits overconfidence as well as these two do for
+        a single network, and is more accurate.
+
+        Parameters
+        ----------
+        **parameters : dict
+            Parameters of the estimator. They take precedence over the values set here.
+
+        Returns
+        -------
+        estimator : object
+            An unfitted estimator that differs from ``cls(**parameters)`` in its parameters only.
+        """
+        return cls(**cls._accurate | parameters)
+
+    # ------------------------------------------------------ for the leaf classes to fill
+
+    @abstractmethod
+    def _encode_target(
+        self, y, numbers, settings: TargetSettings, call: Call
+    ) -> tuple[Loss, Any, int]:
+        """Return the loss, y in the form that it takes, and the number of raw predictions.
+
+        `numbers` are the indices of the rows whose weight is not zero, or None for all.
+        """
+
+    def _weigh_classes(self, y, weight, settings: TargetSettings) -> np.ndarray | None:
+        """Return the weights of the rows, multiplied by those of their classes."""
+        return weight
+
+    def _measure_target(self, training: Rows, loss: Loss, settings: TargetSettings) -> Any:
+        """Return the mean and standard deviation to standardize the targets by, or None."""
+        return None
+
+    def _fits_float32(self, training: Rows) -> bool:
+        """Whether float32 numbers can tell the targets apart."""
+        return True
+
+    @abstractmethod
+    def _score_raw(self, target, raw, loss: Loss, sample_weight) -> float:
+        """Score raw predictions against an encoded target; higher is better."""
+
+    # -------------------------------------------------------------------------- fitting
+
+    def _validate_params(self) -> None:
+        """Check the parameters, as scikit-learn does, with advice on what was meant."""
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            raise with_advice(error, self) from None
+
+    @fit_context(prefer_skip_nested_validation=True)
+    @_of_any_class
+    def fit(
+        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
+    ) -> Self:
+        """Fit the network to X and y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs, which should be scaled (see
+            :class:`~sklearn.preprocessing.StandardScaler`). Arrays of any numeric dtype,
+            including memory-mapped ones, and CSR matrices are never copied as a whole.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets: class labels or a label indicator matrix in classification,
+            numbers in regression.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss, in batch norm's statistics and in the validation
+            score; not negative. Zero-weight rows are ignored, and so are rows whose weight is
+            below a millionth of the mean weight. Multiplying all weights by a number has an
+            effect only if `alpha` is above 0.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Rows to validate on, instead of a fraction of X. In a pipeline with
+            ``transform_input=["X_val"]`` and metadata routing, they are transformed as X is. The
+            epoch that scores best on them is kept, even with ``early_stopping=False``. With
+            `warm_start`, it has to score better than the network before training. A UserWarning
+            is given if columns have a very different scale than in X.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            The targets of `X_val`, in the same form as y.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            The weights of `X_val`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are invalid, or if the weights have become infinite
+            or NaN. The estimator is then the same as before the call.
+        KeyboardInterrupt
+            If you press Ctrl+C. The estimator is then the same as before the call.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training has failed, has learned little from inputs that are not scaled, or has
+            not converged.
+        UserWarning
+            If parameters are set that have no effect in this fit.
+        """
+        call = Call.CONTINUED if self.warm_start else Call.FRESH
+        with working_copy(self) as copied:
+            copied._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), call=call)
+        return self
+
+    def _partial_fit(self, X, y, sample_weight) -> Self:
+        return self._fit(X, y, sample_weight, call=Call.CHUNK)
+
+    def _fit(self, X, y, sample_weight, validation=NO_VALIDATION, *, call: Call) -> Self:
+        fit = self._prepare(X, y, sample_weight, validation, call=call)
+        if call is Call.CHUNK and _has_nothing_to_normalize(fit.trainers[0]):
+            return self._learn_nothing(fit)
+        callbacks = None if call is Call.CHUNK else begin_callbacks(self, fit, X, y, sample_weight)
+        with fit.progress:
+            train(fit.trainers, in_step=callbacks is not None)
+            self._finish(fit)
+        if callbacks:
+            callbacks.end()
+        return self
+
+    def _prepare_fit(
+        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
+    ) -> PreparedFit:
+        """Prepare what `fit` would train: to be trained elsewhere, and then finished."""
+        self._validate_params()
+        validation = X_val, y_val, sample_weight_val
+        return self._prepare(X, y, sample_weight, validation, call=Call.FRESH)
+
+    def _prepare(self, X, y, sample_weight, validation, *, call: Call) -> PreparedFit:
+        """Do all of a fit that comes before training."""
+        settings = resolve(self, call)
+        if not settings.continues:
+            self.__dict__.pop("_networks", None)  # a new network is not compared with the last one
+        rows, loss, n_outputs = self._validate(X, y, sample_weight, settings, call)
+        held_out = self._validate_held_out(validation, rows, settings)
+        if call is not Call.CHUNK:
+            warn_of_unused_parameters(settings, rows.X, has_validation=held_out is not None)
+        n_rows = math.inf if call is Call.CHUNK else len(rows)
+        starts, is_split = self._starts(settings), False
+        if held_out is None and settings.holds_out(n_rows):
+            is_split, seed = True, starts[0].state.split_seed
+            rows, held_out = split_rows(rows, settings, seed, stratify=is_classifier(self))
+        # All that follows is measured on the training rows only.
+        scaling = self._choose_scaling(rows, loss, settings)
+        rows, held_out = _standardized(scaling, rows, held_out)
+        dtype = self._choose_dtype(rows, settings)
+        self._check_range(rows, held_out, settings, dtype, is_split=is_split)
+        inputs = self._choose_inputs(rows, settings, dtype)
+        fit = PreparedFit(settings, rows, held_out, loss, n_outputs, scaling, inputs, dtype)
+        self._add_trainers(fit, starts, n_rows)
+        return fit
+
+    def _add_trainers(self, fit: PreparedFit, starts: Sequence[Start], n_rows: float) -> None:
+        """Make a trainer for each member."""
+        settings, rows, loss = fit.settings, fit.rows, fit.loss
+        n_inputs = fit.rows.X.shape[1] if fit.inputs is None else fit.inputs.n_outputs
+        networks = [
+            start.network(settings, n_inputs, fit.n_outputs, dtype=fit.dtype, n_rows=n_rows)
+            for start in starts
+        ]
+        samples = rows.samples(fit.inputs, fit.dtype)
+        check_loss(settings.owner, loss, samples, fit.n_outputs, fit.dtype)
+        if not settings.continues:
+            raw = loss.baseline(samples.y, samples.weight, fit.n_outputs)
+            for network in networks:
+                network.set_output_bias(raw)
+        score = self._score(fit)
+        for number, (network, start) in enumerate(zip(networks, starts, strict=True)):
+            network.tracks = settings.plan.is_chunk or fit.held_out is not None
+            start.state.compare_by(fit.metric, anew=not settings.plan.is_chunk)
+            fit.add_trainer(network, start.state, score, member=number)
+
+    def _score(self, fit: PreparedFit) -> Score | None:
+        """Return what scores networks on the held-out rows; None for their loss."""
+        held_out, scoring = fit.held_out, fit.settings.scoring
+        if held_out is None or scoring == "loss":
+            return None
+        if scoring is None:
+            y, weight = held_out.of(held_out.target), uneven(held_out.of(held_out.weight))
+            loss = fit.loss
+            return lambda network, raw: float(self._score_raw(y, raw, loss, weight))
+        scorer = check_scoring(self, scoring=scoring)
+        score = ScorerScore(
+            scorer, partial(self._fitted_copy, self._attributes_of(fit)), held_out, scoring
+        )
+        if isinstance(scoring, str) and isinstance(fit.loss, ClassificationLoss):
+            check_scorer(score, held_out, fit.n_outputs)
+        return score
+
+    def _finish(self, fit: PreparedFit) -> Self:
+        """Do all of a fit that comes after training: check the networks, set the attributes."""
+        for trainer in fit.trainers:
+            if isinstance(trainer, FullBatchTrainer) and trainer.result is not None:
+                fit.progress.clear()  # the next line may warn
+                check_optimize_result("lbfgs", trainer.result, fit.settings.plan.max_epochs)
+        fit.progress.ends()
+        for trainer in fit.trainers:
+            if not fit.settings.plan.is_chunk:
+                trainer.with_blas_threads(_recompute_statistics, trainer)
+            largest = fit.largest_input
+            trainer.with_blas_threads(check_network, trainer.network, trainer.samples, largest)
+        warn_of_poor_training(fit, self._column_name)
+        return self._keep(fit)
+
+    def _keep(self, fit: PreparedFit) -> Self:
+        """Set the fitted attributes; from here on nothing fails."""
+        trainers, is_validated = fit.trainers, fit.held_out is not None
+        history = mean_history([trainer.history for trainer in trainers])
+        best = float(np.mean([trainer.state.patience.best for trainer in trainers]))
+        before = self.history_ if fit.settings.continues else {}
+        scores_before = (self.validation_scores_ if fit.settings.continues else None) or []
+        kept = slice(-RECORDED if fit.settings.plan.is_chunk else None, None)
+        self.best_epoch_ = self._best_epochs(fit, len(before.get("loss", [])))
+        self.__dict__.update(self._attributes_of(fit))
+        self._networks = [network.fold() for network in fit.networks]
+        self._states = [trainer.state for trainer in trainers]
+        # New lists: shallow copies of this estimator, and it itself if the call fails, keep
+        # the old ones.
+        self.history_: dict[str, list[float]] = {
+            name: values[kept] for name, values in joined(before, history.columns()).items()
+        }
+        self.loss_curve_: list[float] = self.history_["loss"].copy()
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
+        self.best_loss_ = None if is_validated else -best
+        self.best_validation_score_ = best if is_validated else None
+        self.validation_scores_: list[float] | None = (
+            scores_before + history.scores if is_validated else None
+        )
+        self.n_iter_ = history.n_iter
+        self.t_ = max(trainer.state.n_samples_seen for trainer in trainers)
+        return self
+
+    def _best_epochs(self, fit: PreparedFit, n_before: int) -> Any:
+        """Return the epoch that each member was kept at, counted from the start of the record.
+
+        Where no epoch beat the network from which training continued, it stays the same.
+        """
+        if fit.settings.plan.is_chunk:
+            n_before = min(n_before, RECORDED - 1)
+        before = np.ravel(self.best_epoch_ if fit.settings.continues else 0)
+        pairs = zip(fit.trainers, np.broadcast_to(before, len(fit.trainers)), strict=True)
+        found = [
+            n_before + x.history.best_epoch if x.history.best_epoch else int(epoch)
+            for x, epoch in pairs
+        ]
+        return found[0] if len(found) == 1 else np.array(found)
+
+    def _attributes_of(self, fit: PreparedFit) -> dict[str, Any]:
+        """Return what predictions need besides the networks."""
+        return {
+            "_inputs": fit.inputs,
+            "_loss": fit.loss,
+            "_target_scaling": fit.target_scaling,
+            "n_outputs_": fit.n_outputs,
+            "out_activation_": fit.loss.out_activation,
+        }
+
+    def _fitted_copy(self, attributes: dict[str, Any], *networks: Any) -> Self:
+        """Return a shallow copy that predicts with networks as they are while training."""
+        fitted = copy.copy(self)
+        fitted.__dict__.update(attributes, _networks=list(networks))
+        return fitted
+
+    def _learn_nothing(self, fit: PreparedFit) -> Self:
+        """Leave a fitted network as it is; keep a new one as it was initialized."""
+        warnings.warn(
+            "Nothing was learned from X: batch norm cannot normalize a single row or rows that are"
+            f" all equal. Got {len(fit.rows)} such row(s). Call partial_fit with several"
+            " different rows, or set batchnorm=False to train on single rows.",
+            stacklevel=6,  # the caller of partial_fit
+        )
+        return self if fit.settings.continues else self._keep(fit)
+
+    # --------------------------------------------------------------------------- steps of a fit
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether there is a network that was trained, or has batch-norm statistics of any rows."""
+        if not hasattr(self, "_networks"):
+            return False
+        return self._states[0].n_samples_seen > 0 or self._networks[0].momentum_weight > 0
+
+    def _validate(
+        self, X, y, sample_weight, settings: Settings, call: Call
+    ) -> tuple[Rows, Loss, int]:
+        """Check the data; return the rows with their targets, the loss and its outputs."""
+        reset = call is not Call.CHECK and not settings.continues
+        X, y = self._validate_arrays(X, y, reset=reset)
+        weight, unit = self._validate_weight(X, y, sample_weight, settings.target)
+        numbers = None if weight is None or weight.all() else row_numbers(len(weight))[weight != 0]
+        loss, target, n_outputs = self._encode_target(y, numbers, settings.target, call)
+        return Rows(X, y, weight, unit, rows_that_count(weight), target), loss, n_outputs
+
+    def _validate_arrays(self, X, y, *, reset: bool):
+        """Return X and y as arrays; X may be a CSR matrix."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype="numeric",
+            multi_output=True,
+            y_numeric=is_regressor(self),
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
+
+    def _validate_weight(
+        self, X, y, sample_weight, settings: TargetSettings
+    ) -> tuple[np.ndarray | None, float]:
+        """Return the weights of rows and classes, the largest of which is 1, and their unit.
+
+        So equal weights are exactly equal, and no sum of weights can overflow. The unit is
+        what the weights have been divided by.
+        """
+        weight, unit = None, 1.0
+        if sample_weight is not None:
+            weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+            if (weight < 0).any():
+                raise ValueError(f"sample_weight must be >= 0. Got {weight.min()} instead.")
+            weight, unit = without_overflow(weight)
+        weight, of_classes = divided_by_largest(self._weigh_classes(y, weight, settings))
+        return weight, unit * of_classes
+
+    def _validate_held_out(self, validation: tuple, like: Rows, settings: Settings) -> Rows | None:
+        """Return the caller's validation rows, checked and encoded; None if there are none.
+
+        Their targets must have the same form as the training targets, `like`.
+        """
+        X, y, sample_weight = validation
+        if X is None and y is None and sample_weight is None:
+            return None
+        for name, value in (("X_val", X), ("y_val", y)):
+            if value is None:
+                raise ValueError(f"X_val and y_val must be given together, but {name} is None.")
+        if not settings.is_stochastic:
+            raise ValueError("X_val and y_val are not supported by solver='lbfgs'.")
+        if (found := _n_columns(y)) != (expected := _n_columns(like.y)):
+            raise ValueError(
+                "y_val must have the same number of labels or outputs per row as y, in an array of"
+                f" the same form. y has {expected}, y_val has {found}."
+            )
+        with errors_of_validation_data():
+            # Checked against the features and classes that were just set from X and y.
+            return self._validate(X, y, sample_weight, settings, Call.CHECK)[0]
+
+    def _validated_rows(self, X, y, sample_weight) -> tuple[Rows, Loss, float | None]:
+        """Return rows as a fitted network would train on them, the loss, and alpha."""
+        settings = resolve(self, Call.CHECK)
+        rows, loss, _ = self._validate(X, y, sample_weight, settings, Call.CHECK)
+        return _standardized(self._target_scaling, rows, None)[0], loss, settings.plan.alpha
+
+    def _starts(self, settings: Settings) -> list[Start]:
+        """Return what the training of each member starts from."""
+        if not settings.continues:
+            return new_starts(settings)
+        return continued_starts(settings, self._networks, self._states)
+
+    def _choose_scaling(self, rows: Rows, loss: Loss, settings: Settings) -> Any:
+        """Return the mean and standard deviation to standardize the targets by, or None."""
+        if settings.continues:
+            return self._target_scaling
+        return self._measure_target(rows, loss, settings.target)
+
+    def _choose_dtype(self, rows: Rows, settings: Settings) -> np.dtype:
+        """Return the precision of the network, which must hold X and y."""
+        if settings.continues:
+            return self._networks[0].dtype
+        dtype: Any = settings.dtype
+        if dtype == "auto":
+            narrow = rows.X.dtype == np.float32 and self._fits_float32(rows)
+            dtype = np.float32 if narrow else np.float64
+        return np.dtype(dtype)
+
+    def _check_range(
+        self, rows: Rows, held_out: Rows | None, settings: Settings, dtype, *, is_split: bool
+    ) -> None:
+        """Check that the network can hold X and y, and that validation rows are on their scale."""
+        check_range(rows, dtype)
+        if held_out is not None:
+            check_range(held_out, dtype, suffix="" if is_split else "_val")
+            if not is_split:
+                warn_of_another_scale(rows, held_out, self._column_name)
+        if settings.dtype == "float32" and not (settings.continues or self._fits_float32(rows)):
+            warnings.warn(
+                "float32 cannot tell the values of y apart: their spread is too small compared"
+                " with their distance from 0. Set standardize_target=True, subtract the mean of y,"
+                " or set dtype='float64'.",
+                stacklevel=4,
+            )
+
+    def _choose_inputs(self, rows: Rows, settings: Settings, dtype: np.dtype) -> Any:
+        """Return the encoder of the inputs, fitted to the training rows; None without one."""
+        if settings.continues:
+            return self._inputs
+        n_bins, numbers = settings.input_bins, rows.numbers
+        return fit_bins(rows.X, n_bins, rows=numbers, weight=rows.weight, dtype=dtype)
+
+    def _column_name(self, number: int) -> str:
+        """Return how messages name a column of X."""
+        names = getattr(self, "feature_names_in_", None)
+        return f"column {number if names is None else repr(str(names[number]))}"
+
+    def _check_solver(self) -> bool:
+        if not uses_minibatches(self):
+            raise AttributeError(
+                "partial_fit is only available for stochastic"
+                f" optimizers. {self.solver} is not stochastic."
+            )
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _standardized(scaling: Any, rows: Rows, held_out: Rows | None) -> tuple[Rows, Rows | None]:
+    """Return both with standardized targets."""
+    if scaling is None:
+        return rows, held_out
+    mean, scale = scaling
+
+    def of(target: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):  # such y are rejected later
+            return (target - mean) / scale
+
+    target = of(rows.target)
+    if held_out is not None:
+        shared = held_out.target is rows.target
+        held_out = replace(held_out, target=target if shared else of(held_out.target))
+    return replace(rows, target=target), held_out
+
+
+def _n_columns(y) -> int:
+    """Return the number of targets per row of y; 1 for a single column too."""
+    shape = np.shape(y)
+    return shape[1] if len(shape) == 2 else 1
+
+
+def _recompute_statistics(trainer: BaseTrainer) -> None:
+    """Replace the running statistics of batch norm by those of all training rows."""
+    network, samples = trainer.network, trainer.samples
+    network.recompute_statistics(partial(samples.chunks, network.chunk_rows), len(samples))
+
+
+def _has_nothing_to_normalize(trainer: BaseTrainer) -> bool:
+    """Whether there is batch norm and all rows are equal, so that it makes one value of them."""
+    network, first = trainer.network, None
+    if not network.statistics.size:
+        return False
+    for x, _ in trainer.samples.chunks(network.chunk_rows):
+        first = x[:1].copy() if first is None else first
+        if not rows_are_equal(x) or (x[:1] != first).sum():
+            return False
+    return True
+
+
+@contextmanager
+def working_copy(estimator: BaseNormNet) -> Iterator[Any]:
+    """Yield a shallow copy to be fitted, whose attributes the estimator gets if all goes well.
+
+    Until then, the estimator is what it was, for predictions in other threads too. If the block
+    fails, it stays so; only scikit-learn's record of its callbacks is passed on.
+    """
+    copied = object.__new__(type(estimator))
+    copied.__dict__.update(vars(estimator))
+    try:
+        yield copied
+    except BaseException:
+        for name in CALLBACK_STATE:
+            if name in vars(copied):
+                setattr(estimator, name, vars(copied)[name])
+        raise
+    estimator.__dict__ = copied.__dict__

@@ -1,0 +1,126 @@
+"""Scores on held-out rows: by the loss, by the estimator's own score, or by any scorer."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from numbers import Real
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import get_scorer_names
+
+from sknormnet.estimators.rows import Rows
+from sknormnet.nn.losses import Loss
+from sknormnet.nn.network import Network
+from sknormnet.training.batches import Samples, arrays_of
+
+Score = Callable[[Network, np.ndarray], float]  # network and its raw predictions -> score
+
+
+class Validation:
+    """Score the current network on held-out rows.
+
+    Parameters
+    ----------
+    samples : Samples
+        The held-out rows.
+    loss : Loss
+    score : Score or None
+        None for the negative loss.
+    """
+
+    def __init__(self, samples: Samples, loss: Loss, score: Score | None):
+        self._samples, self._loss, self._score = samples, loss, score
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """All arrays that store the held-out rows."""
+        return self._samples.arrays + getattr(self._score, "arrays", [])
+
+    def __call__(self, network: Network) -> tuple[float, float]:
+        """Return score and loss; NaN if a prediction is not finite."""
+        network.fold()
+        chunks = self._samples.chunks(network.chunk_rows)
+        raw = np.concatenate([network.predict(x) for x, _ in chunks])
+        if not np.isfinite(raw).all():
+            return math.nan, math.nan
+        if self._score is None:
+            loss = self._mean_loss(raw)
+            return -loss, loss
+        return self._score(network, raw), self._mean_loss(raw)
+
+    def _mean_loss(self, raw: np.ndarray) -> float:
+        """Return the mean loss; `raw` is overwritten."""
+        y, weight = self._samples.y, self._samples.weight
+        if y.ndim == 2:
+            y = y.astype(np.result_type(y, raw), copy=False)  # the loss needs numbers, not booleans
+        share = np.full(len(raw), 1.0) if weight is None else weight
+        share = (share / share.sum()).astype(raw.dtype).reshape(-1, 1)
+        return self._loss.value_and_gradient(y, raw, share)
+
+
+class ScorerScore:
+    """The score of a scikit-learn scorer.
+
+    Parameters
+    ----------
+    scorer : callable ``(estimator, X, y) -> float``
+    fitted : callable ``network -> estimator``
+        Returns an estimator that predicts with a network.
+    held_out : Rows
+    scoring : str or callable
+        The parameter, for messages.
+    """
+
+    def __init__(self, scorer: Callable, fitted: Callable, held_out: Rows, scoring: Any):
+        self._scorer, self._fitted, self._scoring = scorer, fitted, scoring
+        self._X, self._y, self._weight = held_out.for_scorer
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """All arrays that store copies of the rows."""
+        return [*arrays_of(self._X), self._y]
+
+    def __call__(self, network: Network, raw: np.ndarray) -> float:
+        """Return the score of a network."""
+        fitted = self._fitted(network)
+        vars(fitted).pop("feature_names_in_", None)  # the rows are a validated array
+        with errors_of_scoring(self._scoring):
+            score = self._scorer(fitted, self._X, self._y, **self._weight)
+        if not isinstance(score, Real):
+            raise ValueError(
+                f"scoring must return a number, got {score!r} ({type(score)}) instead."
+                f" (scorer={self._scoring!r})"
+            )
+        return float(score)
+
+
+@contextmanager
+def errors_of_scoring(scoring: Any) -> Iterator[None]:
+    """Add the name of a named scorer, and similar names, to its errors."""
+    try:
+        yield
+    except ValueError as error:
+        if not isinstance(scoring, str):
+            raise
+        similar = sorted(name for name in get_scorer_names() if name.startswith(f"{scoring}_"))
+        advice = f" Similar scorers: {', '.join(map(repr, similar))}." if similar else ""
+        raise ValueError(
+            f"scoring={scoring!r} cannot score these targets: {str(error).rstrip('.')}.{advice}"
+        ) from error
+
+
+def check_scorer(score: ScorerScore, held_out: Rows, n_outputs: int) -> None:
+    """Raise errors of a classifier's named scorer before training, not after the first epoch.
+
+    The scorer is tried on perfect predictions of the held-out rows. Callables are not tried,
+    because they may count their calls. Neither are scorers of regressors, for which there may be
+    no raw predictions that are perfect.
+    """
+    target = held_out.of(held_out.target)
+    if target.ndim == 1:
+        target = target[:, None] == np.arange(n_outputs)
+    raw = np.where(target, 5.0, -5.0)
+    perfect: Any = SimpleNamespace(chunk_rows=len(raw), dtype=raw.dtype, predict=lambda X: raw)
+    score(perfect, raw)

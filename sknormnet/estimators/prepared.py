@@ -1,0 +1,94 @@
+"""What a fit has prepared when training begins."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from sknormnet.estimators.held_out import Score, Validation
+from sknormnet.estimators.progress import progress_of
+from sknormnet.estimators.rows import Rows
+from sknormnet.estimators.settings import Settings
+from sknormnet.nn.losses import Loss
+from sknormnet.nn.network import Network
+from sknormnet.training.lbfgs import FullBatchTrainer
+from sknormnet.training.trainer import BaseTrainer, Trainer, TrainingState
+
+
+@dataclass
+class PreparedFit:
+    """What was read, validated and measured, and a trainer for each network.
+
+    Attributes
+    ----------
+    settings : Settings
+    rows : Rows
+        The training rows.
+    held_out : Rows or None
+        Validation rows.
+    loss : Loss
+    n_outputs : int
+        Number of raw predictions per row.
+    target_scaling : tuple of ndarray or None
+        Mean and standard deviation by which the targets are standardized.
+    inputs : BinEncoder or None
+        Turns rows of X into inputs of the networks; None if they are the same.
+    dtype : dtype
+        Precision of the networks.
+    trainers : list of BaseTrainer
+        One for each member.
+    progress : Progress
+        What is printed.
+    """
+
+    settings: Settings
+    rows: Rows
+    held_out: Rows | None
+    loss: Loss
+    n_outputs: int
+    target_scaling: Any
+    inputs: Any
+    dtype: np.dtype
+    trainers: list[BaseTrainer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.progress = progress_of(self.settings)
+
+    @property
+    def networks(self) -> list[Network]:
+        """The networks of the members."""
+        return [trainer.network for trainer in self.trainers]
+
+    @property
+    def metric(self) -> Any:
+        """Identifies the score by which epochs are compared."""
+        return "loss" if self.held_out is None else ("score", self.settings.scoring)
+
+    @cached_property
+    def largest_input(self) -> float:
+        """A bound on the absolute values of the networks' inputs."""
+        largest = self.rows.largest_input
+        return largest if self.inputs is None else self.inputs.bound(largest)
+
+    def add_trainer(
+        self, network: Network, state: TrainingState, score: Score | None, *, member: int
+    ) -> None:
+        """Add the trainer of a member, which is scored on the held-out rows, if there are any."""
+        validate = None
+        if self.held_out is not None:
+            samples = self.held_out.samples(self.inputs, self.dtype)
+            validate = Validation(samples, self.loss, score)
+        trainer_class = Trainer if self.settings.is_stochastic else FullBatchTrainer
+        trainer = trainer_class(
+            network,
+            self.loss,
+            self.rows.samples(self.inputs, self.dtype),
+            self.settings.plan,
+            state,
+            validate=validate,
+            observers=self.progress.observers,
+            member=member,
+        )
+        self.trainers.append(trainer)
+        self.progress.histories.append(trainer.history)

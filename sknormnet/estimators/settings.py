@@ -1,0 +1,149 @@
+"""The estimators' parameters, read once: frozen settings that all other code works with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from sknormnet._choices import configured, filled, plain
+from sknormnet.estimators.architecture import Architecture
+from sknormnet.nn.losses import Loss
+from sknormnet.training.optimizers import OPTIMIZERS, Optimizer
+from sknormnet.training.plan import Plan
+from sknormnet.training.schedules import SCHEDULES, Custom, Schedule
+
+if TYPE_CHECKING:
+    from sknormnet.estimators.base import BaseNormNet
+
+# What max_iter="auto" stands for. L-BFGS needs 30 to 700 iterations on most tables of a few
+# hundred rows.
+AUTO_EPOCHS, AUTO_ITERATIONS = 40, 1000
+MANY_ROWS = 10_000  # with more rows, early_stopping="auto" holds some of them out
+
+
+class Call(Enum):
+    """What kind of call this is."""
+
+    FRESH = auto()  # fit of a new network
+    CONTINUED = auto()  # fit that continues to train a network: warm_start
+    CHUNK = auto()  # partial_fit
+    CHECK = auto()  # no training: validation rows are checked against the training rows
+
+
+@dataclass(frozen=True)
+class TargetSettings:
+    """How y becomes the target of a loss; each estimator has some of these parameters."""
+
+    loss: str | Loss
+    class_weight: Mapping | str | None = None
+    label_smoothing: float = 0.0
+    standardize_target: bool = False
+    quantile: Any = 0.5
+    huber_delta: float = 1.35
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All parameters of an estimator, as plain numbers and objects.
+
+    Attributes
+    ----------
+    owner : str
+        Class of the estimator, for messages.
+    call : Call
+    continues : bool
+        Whether there is a trained network from which training continues.
+    architecture : Architecture
+    plan : Plan
+    target : TargetSettings
+    n_members, input_bins, verbose : int
+    dtype : str
+    random_state : int, RandomState or None
+    early_stopping : bool or "auto"
+    validation_fraction : float
+    scoring : str, callable or None
+    """
+
+    owner: str
+    call: Call
+    continues: bool
+    architecture: Architecture
+    plan: Plan
+    target: TargetSettings
+    n_members: int
+    input_bins: int
+    verbose: int
+    dtype: str
+    random_state: Any
+    early_stopping: bool | str
+    validation_fraction: float
+    scoring: Any
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether training goes by minibatches."""
+        return self.plan.optimizer is not None
+
+    def holds_out(self, n_rows: float) -> bool:
+        """Whether some of `n_rows` rows are held out for validation."""
+        if self.early_stopping == "auto":
+            return self.is_stochastic and MANY_ROWS < n_rows < math.inf
+        return self.is_stochastic and bool(self.early_stopping)
+
+
+def resolve(estimator: BaseNormNet, call: Call) -> Settings:
+    """Read an estimator's parameters. No other code does.
+
+    Raises
+    ------
+    ValueError
+        If parameters do not fit together.
+    """
+    names = estimator._parameter_constraints
+    parameters = {name: plain(getattr(estimator, name)) for name in names}
+    if call is Call.CHUNK and parameters["early_stopping"] not in (False, "auto"):
+        raise ValueError("partial_fit does not support early_stopping=True")
+    owner = type(estimator).__name__
+    is_stochastic = uses_minibatches(estimator)
+    own = {
+        "owner": owner,
+        "call": call,
+        "continues": call in (Call.CONTINUED, Call.CHUNK) and estimator._has_begun,
+        "architecture": Architecture.of(parameters, owner, is_stochastic=is_stochastic),
+        "plan": _plan(parameters, owner, call, is_stochastic=is_stochastic),
+        "target": filled(TargetSettings, parameters),
+    }
+    return filled(Settings, parameters | own)
+
+
+def uses_minibatches(estimator: BaseNormNet) -> bool:
+    """Whether the estimator's solver trains by minibatches."""
+    solver = estimator.solver
+    return solver in OPTIMIZERS if isinstance(solver, str) else isinstance(solver, Optimizer)
+
+
+def _plan(parameters: dict[str, Any], owner: str, call: Call, *, is_stochastic: bool) -> Plan:
+    max_iter = parameters["max_iter"]
+    if max_iter == "auto":
+        max_iter = AUTO_EPOCHS if is_stochastic else AUTO_ITERATIONS
+    schedule = parameters["learning_rate"]
+    if callable(schedule) and not isinstance(schedule, Schedule):
+        schedule = Custom(schedule)
+    what = f"The 'learning_rate' parameter of {owner}"
+    optimizer = None
+    if is_stochastic:
+        of_solver = f"The 'solver' parameter of {owner}"
+        optimizer = configured(of_solver, parameters["solver"], OPTIMIZERS, Optimizer, parameters)
+    is_chunk = call is Call.CHUNK
+    own = {
+        "owner": owner,
+        "optimizer": optimizer,
+        "schedule": configured(what, schedule, SCHEDULES, Schedule, parameters),
+        "max_epochs": 1 if is_chunk else max_iter,
+        "alpha": float(parameters["alpha"]) or None,
+        "is_chunk": is_chunk,
+    }
+    return filled(Plan, parameters | own)

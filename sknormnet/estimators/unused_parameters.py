@@ -1,0 +1,51 @@
+"""Warnings about parameters and arguments that have no effect in this fit."""
+
+import warnings
+from typing import Any
+
+from scipy.sparse import issparse
+
+from sknormnet.estimators.settings import Settings
+
+
+def warn_of_unused_parameters(settings: Settings, X: Any, *, has_validation: bool) -> None:
+    """Warn about parameters that are set but have no effect in this fit.
+
+    Parameters
+    ----------
+    settings : Settings
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+    has_validation : bool
+        Whether the caller passed validation rows.
+    """
+    is_stochastic, target = settings.is_stochastic, settings.target
+    of_lbfgs = "is not used by solver='lbfgs', which trains on all rows."
+    early, scoring, n_bins = settings.early_stopping, settings.scoring, settings.input_bins
+    listed = (
+        (
+            n_bins and not settings.continues and issparse(X),
+            f"input_bins={n_bins} is not used, because X is sparse. Make X dense"
+            " with X.toarray(), or with sparse_output=False in an encoder. Or set input_bins=0.",
+        ),
+        (
+            not is_stochastic and early not in (False, "auto"),
+            f"early_stopping={early} {of_lbfgs}",
+        ),
+        (
+            not is_stochastic and scoring is not None,
+            f"scoring={scoring!r} {of_lbfgs}",
+        ),
+        (
+            is_stochastic and scoring is not None and not (early or has_validation),
+            f"scoring={scoring!r} is not used, because no rows are held out. Set"
+            " early_stopping=True or pass X_val and y_val to fit.",
+        ),
+        (
+            target.loss != "quantile" and target.quantile != 0.5,
+            f"quantile={target.quantile!r} is not used, because loss={target.loss!r}. Set"
+            " loss='quantile' to predict that quantile.",
+        ),
+    )
+    for is_unused, message in listed:
+        if is_unused:
+            warnings.warn(message, UserWarning, stacklevel=2)

@@ -1,0 +1,395 @@
+"""Training of one network: step, epoch, fit. Network, loss, rows and settings are arguments."""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from math import prod
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from sknormnet.training.batches import Batch, Samples
+from sknormnet.training.blocks import Penalty, scratch_for
+from sknormnet.training.history import EpochRecord, History, Observer
+from sknormnet.training.objective import clip, objective
+from sknormnet.training.optimizers import Optimizer, State
+from sknormnet.training.plan import Plan
+from sknormnet.training.schedules import stream_factor
+from sknormnet.training.stopping import Decision, Patience, decide
+from sknormnet.training.threads import SMALL_PRODUCT, Stop, in_one_thread
+
+Validate = Callable[[Any], tuple[float, float]]  # network -> score and loss
+
+
+@dataclass
+class TrainingState:
+    """What training changes besides the network. Later calls continue from it.
+
+    Predictions do not need it.
+
+    Attributes
+    ----------
+    order, dropout : Generator
+        Draw the order of rows and the dropout masks.
+    split_seed : int
+        Seed for drawing the validation rows, so that training continues with the same rows.
+    optimizer : Optimizer or None
+        The optimizer that `moments` belong to.
+    moments : dict
+        State of the optimizer.
+    patience : Patience
+    metric : object
+        Identifies the score that `patience` tracks. Scores of other metrics are not comparable.
+    n_samples_seen : int
+        Number of training samples seen; a row counts once per epoch.
+    n_steps, n_stalls : int
+        Number of training steps so far, and of times that the learning rate was lowered.
+    """
+
+    order: np.random.Generator
+    dropout: np.random.Generator
+    split_seed: int
+    optimizer: Any = None
+    moments: State = field(default_factory=dict)
+    patience: Patience = field(default_factory=Patience)
+    metric: Any = None
+    n_samples_seen: int = 0
+    n_steps: int = 0
+    n_stalls: int = 0
+
+    def compare_by(self, metric: Any, *, anew: bool) -> None:
+        """Reset the patience if `anew` is True or if the metric changed."""
+        if anew or metric != self.metric:
+            self.patience, self.metric = Patience(), metric
+
+    def use(self, optimizer: Any, parameters: np.ndarray, *, anew: bool) -> None:
+        """Train with this optimizer from now on.
+
+        Its moments are reset if `anew` is True or if the class of the optimizer changed.
+        Otherwise the previous ones are used with the new settings.
+        """
+        if anew or type(optimizer) is not type(self.optimizer):
+            self.moments = optimizer.start(parameters)
+            self.n_stalls = 0
+        elif optimizer != self.optimizer:
+            self.moments = optimizer.adopt(self.moments, self.optimizer)
+        self.optimizer = optimizer
+
+
+class Descent:
+    """Gradient descent over minibatches: the steps of one network, or of a stack of networks.
+
+    For a stack, losses, alpha and learning rates have shape (n_networks, 1), and max_grad_norm
+    has one element per network.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    batches : callable
+        Starts a pass over the training rows.
+    optimizer : Optimizer
+    moments : dict
+        State of the optimizer, which each step changes.
+    rng : Generator, or sequence of Generator for a stack
+        Draws the dropout masks.
+    alpha : float or None
+        Strength of the L2 penalty.
+    rate : callable ``n_seen -> learning rate``
+        Called before each step; `n_seen` is the number of rows in all previous steps.
+    max_grad_norm : float or None
+    n_seen : int, default=0
+        Initial value of the row counter.
+
+    Attributes
+    ----------
+    n_seen : int
+        Number of rows in all steps so far.
+    n_steps : int
+        Number of steps of the last epoch.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        loss: Any,
+        batches: Callable[[], Iterator[Batch]],
+        *,
+        optimizer: Optimizer,
+        moments: State,
+        rng: Any,
+        alpha: Any,
+        rate: Callable[[int], Any],
+        max_grad_norm: Any = None,
+        n_seen: int = 0,
+    ):
+        self._network, self._batches, self._rng = network, batches, rng
+        self._update, self._moments = optimizer.update, moments
+        self._alpha, self._rate = alpha, rate
+        self._evaluate, self._gradient = objective(
+            network, loss, alpha=alpha, penalty_gradient=False
+        )
+        self._scratch = scratch_for(network.parameters)
+        self._clipped: list = []  # each network's gradient and its maximum norm
+        if max_grad_norm is not None:
+            gradients = np.atleast_2d(self._gradient)
+            self._clipped = list(zip(gradients, np.ravel(max_grad_norm), strict=True))
+        self.n_seen, self.n_steps = n_seen, 0
+
+    def step(self, batch: Batch) -> Any:
+        """Train on one batch, and return its loss before the step."""
+        loss = self._evaluate(batch, self._rng)
+        for gradient, max_norm in self._clipped:
+            clip(gradient, max_norm)
+        strength = None if self._alpha is None else self._alpha / batch.total
+        self._update(
+            self._network.parameters,
+            self._gradient,
+            self._moments,
+            self._rate(self.n_seen),
+            self._scratch,
+            Penalty(strength, self._network.n_weights),
+        )
+        return loss
+
+    def epoch(self, stop: Stop | None = None) -> Any:
+        """Train on each row once, and return the mean loss of the rows.
+
+        The loss of each batch is the one before its step. `stop` may end training by an error.
+        """
+        losses, n_before, self.n_steps = 0.0, self.n_seen, 0
+        for batch in self._batches():
+            if stop is not None:
+                stop.check()
+            n_rows = batch.row_weight.shape[-1]
+            losses += self.step(batch) * n_rows
+            self.n_seen += n_rows
+            self.n_steps += 1
+        return losses / (self.n_seen - n_before)
+
+
+class BaseTrainer(ABC):
+    """Trains one network and notifies observers of each epoch.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    samples : Samples
+        The training rows.
+    plan : Plan
+    state : TrainingState
+    validate : Validate or None, default=None
+        Scores the network after each epoch on validation rows.
+    observers : sequence of Observer, default=()
+        Are notified of each epoch, after `history`.
+    member : int, default=0
+        Index of the network in its ensemble.
+
+    Attributes
+    ----------
+    history : History
+        The record of this call.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        loss: Any,
+        samples: Samples,
+        plan: Plan,
+        state: TrainingState,
+        *,
+        validate: Validate | None = None,
+        observers: Sequence[Observer] = (),
+        member: int = 0,
+    ):
+        self.network, self.loss, self.samples = network, loss, samples
+        self.plan, self.state, self.validate = plan, state, validate
+        self.observers, self.member, self.history = tuple(observers), member, History()
+
+    @property
+    @abstractmethod
+    def batch_rows(self) -> int:
+        """Number of rows in a training step."""
+
+    @abstractmethod
+    def fit(self, stop: Stop | None = None) -> None:
+        """Train until done; `stop` may end training by an error."""
+
+    def notify(self, record: EpochRecord) -> bool:
+        """Pass a record to all observers; return whether one of them wants training to stop."""
+        self.history.on_epoch(record)
+        return any([observer.on_epoch(record) for observer in self.observers])
+
+    def with_blas_threads(self, function: Callable, *args) -> Any:
+        """Call a function with one BLAS thread if the products of this training are small."""
+        return in_one_thread(function, *args) if self.is_small else function(*args)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all matrix products of a training step are too small for several threads."""
+        return self.largest_product <= SMALL_PRODUCT
+
+    @property
+    def largest_product(self) -> int:
+        """Number of multiplications in the largest matrix product of a training step.
+
+        That is rows of a batch * fan_in * fan_out. A sparse X is not multiplied by BLAS.
+        """
+        n_weights = [prod(shape) for shape in self.network.weight_shapes]
+        if self.samples.is_sparse:
+            n_weights[0] = 0
+        return self.batch_rows * max(n_weights)
+
+
+class Trainer(BaseTrainer):
+    """Trains one network by minibatches: `step` and `epoch` are its descent's, `fit` is here.
+
+    Where there are validation rows, the network is left as it was when its score was best.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        network, plan, state = self.network, self.plan, self.state
+        self._continues = state.n_samples_seen > 0 or network.momentum_weight > 0
+        state.use(plan.optimizer, network.parameters, anew=not plan.is_chunk)
+        self._first_step = state.n_steps
+        self._best: Any = None  # snapshot of the network, and the epoch
+
+    @cached_property
+    def batching(self) -> dict[str, Any]:
+        """How the rows are cut into batches, as arguments of `Samples.batches`."""
+        min_batch_size = 2 if self.network.statistics.size else 1  # batch norm needs two rows
+        return self.plan.batching(len(self.samples), min_batch_size=min_batch_size)
+
+    @property
+    def batch_rows(self) -> int:
+        return self.batching["batch_size"]
+
+    @property
+    def n_seen(self) -> int:
+        """Number of rows in all steps of this call."""
+        return self.history.n_iter * len(self.samples)
+
+    def rate(self, n_seen: int) -> float:
+        """Return the learning rate after `n_seen` rows of this call."""
+        plan, state = self.plan, self.state
+        if plan.is_chunk and plan.schedule.planned:  # no number of epochs is known
+            n_steps = self._first_step + n_seen / self.batch_rows
+            return float(plan.learning_rate_init * stream_factor(n_steps))
+        progress = n_seen / (len(self.samples) * plan.max_epochs)
+        return plan.rate(progress, n_samples_seen=state.n_samples_seen, n_stalls=state.n_stalls)
+
+    def descent(self) -> Descent:
+        """Return the steps that train this network alone."""
+        plan, state = self.plan, self.state
+        return Descent(
+            self.network,
+            self.loss,
+            partial(self.samples.batches, state.order, **self.batching),
+            optimizer=state.optimizer,
+            moments=state.moments,
+            rng=state.dropout,
+            alpha=plan.alpha,
+            rate=self.rate,
+            max_grad_norm=plan.max_grad_norm,
+            n_seen=self.n_seen,
+        )
+
+    def fit(self, stop: Stop | None = None) -> None:
+        """Train until done; `stop` may end training by an error before a batch."""
+        self.begin()
+        descent = self.descent()
+        while not self.history.is_over:
+            loss = descent.epoch(stop)
+            if self.end_epoch(loss, n_steps=descent.n_steps):
+                break
+        self.finish()
+
+    def begin(self) -> None:
+        """Score the network that training continues from: an epoch must beat it to be kept."""
+        if self._continues and self.validate:
+            score, _ = self.validate(self.network)
+            self._keep_if_best(score, epoch=0)
+            self.state.patience = self.state.patience.after(score, tol=self.plan.tol)
+        self.notify(EpochRecord(self.member, 0))
+        self._n_samples_before = self.state.n_samples_seen
+        self._started = perf_counter()
+
+    def end_epoch(self, loss: float, *, n_steps: int) -> bool:
+        """Record an epoch of this loss and of `n_steps` steps, and decide what follows.
+
+        Returns whether an observer wants training to stop.
+        """
+        state, plan = self.state, self.plan
+        state.n_samples_seen += len(self.samples)
+        state.n_steps += n_steps
+        epoch, score, validation_loss = self.history.n_iter + 1, None, None
+        best_epoch, rate = epoch, self._rate_now()
+        if self.validate:
+            score, validation_loss = self.validate(self.network)
+            best_epoch = self._keep_if_best(score, epoch=epoch)
+        seconds = perf_counter() - self._started
+        state.patience = state.patience.after(-loss if score is None else score, tol=plan.tol)
+        decision = decide(loss, rate, state.patience, plan)
+        message, warning = self._act_on(decision), self._warning(decision, loss, epoch)
+        is_last = decision.stops or epoch == plan.max_epochs
+        stops = self.notify(
+            EpochRecord(
+                self.member, epoch, loss, rate, seconds, score, validation_loss,
+                best_epoch=best_epoch, is_last=is_last, message=message, warning=warning,
+            )
+        )  # fmt: skip
+        if warning:
+            warnings.warn(warning, ConvergenceWarning, stacklevel=4)
+        self._started = perf_counter()
+        return stops
+
+    def finish(self) -> None:
+        """Return to the best epoch, if there is a score that tells it."""
+        self.history.is_over = True
+        if self._best:
+            self.network.restore(self._best[0])
+
+    def _rate_now(self) -> float:
+        return self.rate(self.state.n_samples_seen - self._n_samples_before)
+
+    def _keep_if_best(self, score: float, *, epoch: int) -> int:
+        """Keep the network if its score is the best so far; return the best epoch."""
+        if score > self.state.patience.best:
+            self._best = self.network.snapshot(), epoch
+        return self._best[1] if self._best else epoch
+
+    def _act_on(self, decision: Decision) -> str:
+        """Lower the learning rate if that was decided; return the message for users."""
+        state, plan = self.state, self.plan
+        if decision not in (Decision.LOWER_RATE, Decision.STOP_STALLED):
+            return ""
+        message = (
+            f"{'Validation score' if self.validate else 'Training loss'} did not improve"
+            f" more than tol={plan.tol:f} for {plan.n_iter_no_change} consecutive epochs."
+        )
+        if decision is Decision.STOP_STALLED:
+            reason = " Learning rate too small." if state.n_stalls else ""
+            return f"{message}{reason} Stopping."
+        state.patience = state.patience.renewed()
+        state.n_stalls += 1
+        return f"{message} Setting learning rate to {self._rate_now():f}"
+
+    def _warning(self, decision: Decision, loss: float, epoch: int) -> str:
+        """Return a warning if training diverged, or if more epochs might have helped."""
+        plan = self.plan
+        if decision is Decision.STOP_DIVERGED:
+            return f"Training has diverged: the loss is {loss}."
+        is_planned = plan.is_chunk or plan.schedule.planned
+        if decision.stops or epoch < plan.max_epochs or is_planned:
+            return ""
+        return (
+            f"Stochastic Optimizer: Maximum iterations ({plan.max_epochs}) "
+            "reached and the optimization hasn't converged yet."
+        )
