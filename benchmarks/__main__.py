@@ -3,7 +3,17 @@
 import argparse
 import json
 
-from benchmarks import busy, growth, large_data, memory, prediction, search, speed, startup
+from benchmarks import (
+    busy,
+    growth,
+    halving,
+    large_data,
+    memory,
+    prediction,
+    search,
+    speed,
+    startup,
+)
 from benchmarks.timing import machine
 
 SECTIONS = {
@@ -14,6 +24,7 @@ SECTIONS = {
     "large-data": large_data.run,
     "prediction": prediction.run,
     "search": search.run,
+    "halving": halving.run,
     "startup": startup.run,
 }
 QUICK = ("speed", "prediction", "startup")

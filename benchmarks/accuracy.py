@@ -2,8 +2,13 @@
 
 ``python -m benchmarks.accuracy DIR`` reads every ``NAME.npz`` in DIR: arrays ``X`` of shape
 (n_rows, n_features), numbers without gaps, and ``y``, whole numbers for classification or
-floats for regression. Each model is fitted to the same 75 % of the rows, on one thread. A
-line of JSON is appended for each run; models, seeds and sets that have one are not run again.
+floats for regression. With ``--tables``, it reads every ``NAME.csv.gz`` instead: tables whose
+last column is the target, numbers for regression or words for classification. A file
+``meta.json`` may list the categorical columns of each, as ``{NAME: {"task": "regression",
+"categorical_raw_columns": [...]}}``; by default, they are the columns of words.
+
+Each model is fitted to the same 75 % of the rows, on one thread. A line of JSON is appended
+for each run; models, seeds and sets that have one are not run again.
 """
 
 import argparse
@@ -13,14 +18,20 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.base import BaseEstimator
+from sklearn.compose import (
+    ColumnTransformer,
+    TransformedTargetRegressor,
+    make_column_selector,
+)
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import log_loss, r2_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler, label_binarize
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, label_binarize
 from threadpoolctl import threadpool_limits
 
 from benchmarks.timing import table
@@ -78,6 +89,79 @@ MODELS = {
 DEFAULT = ("MLP", "NormNet", "for_accuracy", "HistGradientBoosting", "linear")
 
 
+def _encoded(model):
+    """A model behind the pipeline that tables need otherwise: imputer, scaler, 0/1 inputs."""
+    numbers = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler())
+    words = OneHotEncoder(handle_unknown="infrequent_if_exist", sparse_output=False)
+    is_word = make_column_selector(dtype_include="category")
+    is_number = make_column_selector(dtype_exclude="category")
+    columns = ColumnTransformer([("numbers", numbers, is_number), ("words", words, is_word)])
+    return make_pipeline(columns, model)
+
+
+def _norm_net(classification: bool, **parameters):
+    return (NormNetClassifier if classification else NormNetRegressor)(**parameters)
+
+
+def _boosted(classification: bool, seed: int):
+    kind = HistGradientBoostingClassifier if classification else HistGradientBoostingRegressor
+    return kind(random_state=seed, categorical_features="from_dtype")
+
+
+def _catboost(classification: bool, seed: int):
+    return CatBoost(classification, seed)
+
+
+class CatBoost(BaseEstimator):
+    """CatBoost with its defaults; words are its own affair, but missing ones need a name."""
+
+    def __init__(self, classification: bool, seed: int):
+        self.classification, self.seed = classification, seed
+
+    def fit(self, X, y):
+        from catboost import CatBoostClassifier, CatBoostRegressor  # pip install catboost
+
+        words = [name for name in X if X[name].dtype == "category"]
+        kind = CatBoostClassifier if self.classification else CatBoostRegressor
+        self.model_ = kind(
+            random_seed=self.seed, cat_features=words, thread_count=1, verbose=False,
+            allow_writing_files=False,
+        ).fit(self._named(X), y)  # fmt: skip
+        self.classes_ = getattr(self.model_, "classes_", None)
+        return self
+
+    @staticmethod
+    def _named(X):
+        words = X.select_dtypes("category")
+        return X.assign(**{k: x.astype(object).fillna("missing") for k, x in words.items()})
+
+    def predict(self, X):
+        return self.model_.predict(self._named(X))
+
+    def predict_proba(self, X):
+        return self.model_.predict_proba(self._named(X))
+
+
+# The same for tables
+TABLE_MODELS = {
+    "MLP": lambda c, seed: (
+        _encoded(MLPClassifier(random_state=seed))
+        if c
+        else _standardized(_encoded(MLPRegressor(random_state=seed)))
+    ),
+    "NormNet": lambda c, seed: _norm_net(c, random_state=seed),
+    "NormNet encoded": lambda c, seed: _encoded(_norm_net(c, scale_inputs=None, random_state=seed)),
+    "for_accuracy": lambda c, seed: (NormNetClassifier if c else NormNetRegressor).for_accuracy(
+        random_state=seed
+    ),
+    "HistGradientBoosting": _boosted,
+    "CatBoost": _catboost,
+    "linear": lambda c, seed: _encoded(
+        LogisticRegression(max_iter=1000) if c else RidgeCV(np.logspace(-3, 3, 13))
+    ),
+}
+
+
 # Where our defaults are not scikit-learn's: what becomes of the result with one undone.
 UNDONE = {
     "hidden_layer_sizes": (100,),
@@ -108,11 +192,28 @@ ABLATIONS = {f"{name}={value!r}": _undone(name, value) for name, value in UNDONE
 MODELS |= ABLATIONS
 
 
+def load(path: Path) -> tuple:
+    """Return X, y and whether they are a classification."""
+    if path.suffix == ".npz":
+        with np.load(path) as data:
+            X, y = data["X"], data["y"]
+        return X, y, y.dtype.kind in "iub"
+    import pandas as pd
+
+    table, meta = pd.read_csv(path, low_memory=False), path.parent / "meta.json"
+    meta = meta if meta.exists() else path.parent.parent / "meta.json"
+    name = path.name.partition(".")[0]
+    known = json.loads(meta.read_text()).get(name, {}) if meta.exists() else {}
+    X, y = table.iloc[:, :-1], table.iloc[:, -1].to_numpy()
+    words = known.get("categorical_raw_columns") or [*X.select_dtypes(exclude="number")]
+    X = X.assign(**{k: X[k].where(X[k].isna(), X[k].astype(str)).astype("category") for k in words})
+    classification = known.get("task", "") == "classification" or y.dtype.kind == "O"
+    return X, y.astype(str) if classification else y, classification
+
+
 def measure(path: Path, model: str, seed: int, n_rows: int | None = None) -> dict:
     """Fit a model to 75 % of a data set, or to `n_rows`, and score it on a quarter."""
-    with np.load(path) as data:
-        X, y = data["X"], data["y"]
-    classification = y.dtype.kind in "iub"
+    X, y, classification = load(path)
     X, X_test, y, y_test = train_test_split(
         X,
         y,
@@ -121,18 +222,19 @@ def measure(path: Path, model: str, seed: int, n_rows: int | None = None) -> dic
         random_state=seed,
         stratify=y if classification else None,
     )
-    estimator = MODELS[model](classification, seed)
+    models = MODELS if path.suffix == ".npz" else TABLE_MODELS
+    estimator = models[model](classification, seed)
     start = time.perf_counter()
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         estimator.fit(X, y)
-    seconds = time.perf_counter() - start
-    if classification:
-        scores = _scores(estimator.classes_, y_test, estimator.predict_proba(X_test))
-    else:
-        r2 = r2_score(y_test, np.ravel(estimator.predict(X_test)))
-        scores = {"nRMSE": float(np.sqrt(1 - r2))}
-    run = {"set": path.stem, "model": model, "seed": seed, "rows": n_rows}
+        seconds = time.perf_counter() - start
+        if classification:
+            scores = _scores(estimator.classes_, y_test, estimator.predict_proba(X_test))
+        else:
+            r2 = r2_score(y_test, np.ravel(estimator.predict(X_test)))
+            scores = {"nRMSE": float(np.sqrt(1 - r2))}
+    run = {"set": path.name.partition(".")[0], "model": model, "seed": seed, "rows": n_rows}
     return run | scores | {"fit seconds": seconds}
 
 
@@ -163,7 +265,10 @@ def compare(runs: list[dict]) -> str:
     The ratios of a set's seeds are averaged first, so that each set counts alike.
     """
     found = {(run["model"], run["set"], run["seed"]): run for run in runs}
-    models = [name for name in MODELS if name != BASELINE and any(r["model"] == name for r in runs)]
+    names = [*MODELS, *TABLE_MODELS]
+    models = [
+        x for x in dict.fromkeys(names) if x != BASELINE and any(r["model"] == x for r in runs)
+    ]
     rows: dict[str, list[object]] = {}
     for model in models:
         cells: list[object] = []
@@ -184,17 +289,20 @@ def compare(runs: list[dict]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--models", nargs="+", choices=[*MODELS], default=DEFAULT)
+    parser.add_argument("--models", nargs="+", choices=[*MODELS, *TABLE_MODELS])
+    parser.add_argument("--tables", action="store_true", help="read tables, NAME.csv.gz")
     parser.add_argument("--ablate", action="store_true", help="undo each of our defaults as well")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--rows", type=int, help="train on so few, instead of 75 %% of them")
     parser.add_argument("--results", type=Path, default=Path("accuracy-results.jsonl"))
     arguments = parser.parse_args()
-    paths = sorted(arguments.folder.glob("*.npz"))
+    pattern = "*.csv.gz" if arguments.tables else "*.npz"
+    paths = sorted(arguments.folder.glob(pattern))
     if not paths:
-        parser.error(f"DIR must hold files NAME.npz. Got {arguments.folder} instead.")
+        parser.error(f"DIR must hold files {pattern}. Got {arguments.folder} instead.")
+    default = [x for x in TABLE_MODELS if x != "CatBoost"] if arguments.tables else DEFAULT
     lines = arguments.results.read_text().splitlines() if arguments.results.exists() else []
-    chosen = [BASELINE, *arguments.models, *(ABLATIONS if arguments.ablate else ())]
+    chosen = [BASELINE, *(arguments.models or default), *(ABLATIONS if arguments.ablate else ())]
     models = dict.fromkeys(chosen)
     # A run on another number of rows is none of these.
     runs = [run for run in map(json.loads, lines) if run.get("rows") == arguments.rows]
@@ -202,14 +310,14 @@ def main() -> None:
     for path in paths:
         for seed in arguments.seeds:
             for model in models:
-                if (path.stem, model, seed) in done:
+                if (path.name.partition(".")[0], model, seed) in done:
                     continue
                 runs.append(measure(path, model, seed, arguments.rows))
                 with arguments.results.open("a") as file:
                     file.write(json.dumps(runs[-1]) + "\n")
     # What has been run before but not asked for now stays out of the table.
     runs = [run for run in runs if run["model"] in models]
-    sets, seeds = {path.stem for path in paths}, set(arguments.seeds)
+    sets, seeds = {path.name.partition(".")[0] for path in paths}, set(arguments.seeds)
     print(compare([run for run in runs if run["set"] in sets and run["seed"] in seeds]))
 
 

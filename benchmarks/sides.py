@@ -19,6 +19,7 @@ from skorch import NeuralNetClassifier
 from benchmarks.problems import Problem
 from benchmarks.timing import cores
 from sknormnet import NormNetClassifier
+from sknormnet._fused import SWITCH
 
 KEEP_PROB = 0.8
 # A worker of a search imports this too; joblib tells it how many threads are its share.
@@ -51,8 +52,9 @@ def _settings(problem: Problem, epochs: int) -> dict:
     }
 
 
-def train(model, X, y) -> float:
-    """Fit to the last epoch."""
+def train(model, X, y, *, fused: bool = False) -> float:
+    """Fit to the last epoch; our estimators with compiled loops, or without."""
+    os.environ[SWITCH] = str(int(fused))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, y)

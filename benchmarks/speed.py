@@ -17,9 +17,13 @@ RATIOS = {
     "MLPClassifier without / ours with": ("mlp", "with"),
     "PyTorch / ours, plain": ("torch", "plain"),
     "PyTorch / ours, with": ("torch with", "with"),
+    "PyTorch / ours with numba, plain": ("torch", "numba plain"),
+    "PyTorch / ours with numba, with": ("torch with", "numba with"),
     "skorch / ours, with": ("skorch with", "with"),
     "ours / matrix products, plain": ("plain", "products"),
     "ours / matrix products, with": ("with", "products"),
+    "ours with numba / matrix products, plain": ("numba plain", "products"),
+    "ours with numba / matrix products, with": ("numba with", "products"),
 }
 
 
@@ -61,6 +65,8 @@ def _problem(problem, dtype: str, quick: bool, wanted: set[str]):
     }
     runs = {
         **{name: partial(sides.train, model, X, y) for name, model in estimators.items()},
+        "numba plain": partial(sides.train, estimators["plain"], X, y, fused=True),
+        "numba with": partial(sides.train, estimators["with"], X, y, fused=True),
         "torch": sides.torch_loop(problem, X, y, epochs, both=False),
         "torch with": sides.torch_loop(problem, X, y, epochs, both=True),
         "products": sides.products(problem, X, epochs),

@@ -42,7 +42,7 @@ def ratio(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 def machine() -> dict[str, object]:
     """What it was measured on."""
-    packages = ("numpy", "scipy", "scikit-learn", "torch", "skorch", "sknormnet")
+    packages = ("numpy", "scipy", "scikit-learn", "torch", "skorch", "numba", "sknormnet")
     return {
         "processor": _processor(),
         "cores": cores(),

@@ -47,6 +47,7 @@ def train(batchnorm, rate, activation):
         hidden_layer_sizes=(64, 64, 64),
         activation=activation,
         batchnorm=batchnorm,
+        scale_inputs=None,
         keep_prob=1.0,
         label_smoothing=0.0,
         solver="sgd",

@@ -156,6 +156,7 @@ def deep(layer):
         (64, 64, 64, 64),
         solver=Adam(),
         keep_prob=1.0,
+        scale_inputs=None,
         label_smoothing=0.0,
         max_iter=20,
         random_state=0,

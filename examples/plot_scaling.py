@@ -75,6 +75,7 @@ def loss_at(w, Z):
 def descend(Z, rate, tolerance=0.001):
     """Return the weights after each step, until the loss is near its minimum."""
     model = NormNetRegressor(
+        scale_inputs=None,
         hidden_layer_sizes=(),
         init=lambda fan_in, fan_out, rng: START[:, None],
         solver="sgd",
@@ -149,6 +150,7 @@ losses, scores = {}, {}
 print(f"{'':14}{'batch norm':>12}{'loss, epoch 5':>16}{'loss, epoch 60':>16}{'R2, test':>10}")
 for inputs, batchnorm in SETTINGS:
     network = NormNetRegressor(
+        scale_inputs=None,
         hidden_layer_sizes=(64, 64),
         batchnorm=batchnorm,
         keep_prob=1.0,

@@ -11,6 +11,10 @@ from sknormnet.training.optimizers import Optimizer
 from sknormnet.training.schedules import Schedule
 
 if TYPE_CHECKING:
+    from sknormnet.estimators.halving import (
+        PackedHalvingGridSearchCV,
+        PackedHalvingRandomSearchCV,
+    )
     from sknormnet.estimators.search import PackedGridSearchCV, PackedRandomizedSearchCV
 
 __all__ = [
@@ -20,6 +24,8 @@ __all__ = [
     "NormNetRegressor",
     "Optimizer",
     "PackedGridSearchCV",
+    "PackedHalvingGridSearchCV",
+    "PackedHalvingRandomSearchCV",
     "PackedRandomizedSearchCV",
     "Schedule",
     "__version__",
@@ -30,17 +36,22 @@ __version__ = "0.1.0"
 
 # Other modules that users import from.
 _MODULES = ["inspection", "nn", "training"]
+# Classes, and their modules in `estimators`.
+_SEARCHES = {
+    "PackedGridSearchCV": "search",
+    "PackedHalvingGridSearchCV": "halving",
+    "PackedHalvingRandomSearchCV": "halving",
+    "PackedRandomizedSearchCV": "search",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Load the searches and the subpackages on first access, so that the package starts faster."""
     if name in _MODULES:
         return import_module(f"sknormnet.{name}")
-    if name not in __all__:
+    if name not in _SEARCHES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from sknormnet.estimators import search
-
-    return getattr(search, name)
+    return getattr(import_module(f"sknormnet.estimators.{_SEARCHES[name]}"), name)
 
 
 def __dir__() -> list[str]:

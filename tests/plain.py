@@ -1,13 +1,14 @@
 """Estimators with the default settings of scikit-learn's MLPs, apart from batch norm.
 
-Most tests use them: constant learning rate, no dropout, no weight decay, targets not scaled.
+Most tests use them: constant learning rate, no dropout, no weight decay, neither inputs nor targets
+scaled.
 """
 
 from sklearn.neural_network import MLPClassifier
 
 from sknormnet import NormNetClassifier, NormNetRegressor
 
-SHARED = MLPClassifier().get_params() | {"keep_prob": 1.0}
+SHARED = MLPClassifier().get_params() | {"keep_prob": 1.0, "scale_inputs": None}
 
 
 def plain_classifier(**settings) -> NormNetClassifier:

@@ -9,11 +9,12 @@ import sknormnet
 
 ROOT = Path(sknormnet.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-COMMON = ["sknormnet._aligned", "sknormnet._choices", "sknormnet._quantiles"]
+COMMON = [f"sknormnet.{name}" for name in ("_aligned", "_choices", "_fused", "_quantiles")]
 # Part -> modules of the project that it may import. Parts not listed may import anything.
 ALLOWED = {
     "_aligned": [],
     "_choices": [],
+    "_fused": [],
     "_quantiles": [],
     "nn": ["sknormnet.nn", *COMMON],
     "training": ["sknormnet.training", *COMMON],
@@ -23,7 +24,7 @@ ALLOWED = {
         *COMMON,
     ],
 }
-WITHOUT_SKLEARN = {"_aligned", "_choices", "_quantiles", "nn"}
+WITHOUT_SKLEARN = {"_aligned", "_choices", "_fused", "_quantiles", "nn"}
 
 
 def imports(source: str) -> list[str]:

@@ -14,7 +14,7 @@ MODULES = {"inspection", "nn", "training"}
 
 def test_dir_shows_the_public_names():
     assert dir(sknormnet) == sorted({*sknormnet.__all__, *MODULES})
-    assert {"PackedGridSearchCV", "PackedRandomizedSearchCV"} < {*dir(sknormnet)}
+    assert {"PackedGridSearchCV", "PackedHalvingGridSearchCV"} < {*dir(sknormnet)}
     assert dir(inspection) == sorted(inspection.__all__)
 
 
@@ -35,10 +35,13 @@ def test_searches_and_inspection_are_imported_lazily():
     code = """
 import sys, sknormnet
 dir(sknormnet)
-lazy = "sknormnet.inspection", "sknormnet.estimators.search"
+lazy = "inspection", "estimators.search", "estimators.halving"
+lazy = ["sknormnet." + name for name in lazy]
 assert not any(name in sys.modules for name in lazy)
 assert sknormnet.inspection.layer_statistics
 assert sknormnet.PackedGridSearchCV
+assert "sknormnet.estimators.halving" not in sys.modules
+assert sknormnet.PackedHalvingRandomSearchCV
 assert all(name in sys.modules for name in lazy)
 assert "matplotlib" not in sys.modules
 """

@@ -9,6 +9,12 @@ from typing import Any
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.model_selection._search import BaseSearchCV
+
+# From scikit-learn's own module, so that users need no `enable_halving_search_cv`
+from sklearn.model_selection._search_successive_halving import (
+    HalvingGridSearchCV,
+    HalvingRandomSearchCV,
+)
 from sklearn.model_selection._validation import _fit_and_score as fit_and_score
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._optional_dependencies import check_matplotlib_support
@@ -65,7 +71,10 @@ except ImportError:  # scikit-learn before 1.9
 
 __all__ = [
     "CALLBACK_STATE",
+    "BaseSearchCV",
     "CallbackSupportMixin",
+    "HalvingGridSearchCV",
+    "HalvingRandomSearchCV",
     "Interval",
     "InvalidParameterError",
     "Options",

@@ -7,6 +7,7 @@ from typing import Any
 
 from sknormnet._choices import choose
 from sknormnet.estimators.own_objects import check_activation
+from sknormnet.inputs import InputEncoder
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS, Initializer
 from sknormnet.nn.mlp import mlp
@@ -91,7 +92,7 @@ class Architecture:
             allows_dropout=is_stochastic,
         )
 
-    def build(self, n_inputs: int, n_outputs: int, dtype: Any, *, n_rows: float) -> Network:
+    def build(self, inputs: InputEncoder, n_outputs: int, dtype: Any, *, n_rows: float) -> Network:
         """Return the network, without starting values, for `n_rows` training rows."""
         for activation in self.activations:
             check_activation(self.owner, activation, dtype)
@@ -100,9 +101,10 @@ class Architecture:
             drops = self.allows_dropout and n_rows >= FEW_ROWS
             keep_probs = (AUTO_KEEP_PROB if drops else 1.0,) * len(self.hidden)
         return mlp(
-            n_inputs,
+            inputs.n_outputs,
             self.hidden,
             n_outputs,
+            embedding_sizes=inputs.embedding_sizes,
             activations=self.activations,
             inits=self.inits,
             batchnorm=self.batchnorm,

@@ -10,7 +10,6 @@
 Predictions are in `prediction.py`.
 """
 
-import copy
 import math
 import warnings
 from abc import ABC, abstractmethod
@@ -36,14 +35,16 @@ from sknormnet.estimators._sklearn import (
     check_optimize_result,
     check_sample_weight,
     fit_context,
+    safe_indexing,
     with_advice,
 )
 from sknormnet.estimators.callbacks import begin_callbacks
-from sknormnet.estimators.columns import errors_of_validation_data, validate_data
+from sknormnet.estimators.columns import errors_of_validation_data, read_table, validate_table
 from sknormnet.estimators.finite import check_network, check_range
 from sknormnet.estimators.held_out import Score, ScorerScore, check_scorer
 from sknormnet.estimators.networks import Start, continued_starts, new_starts
 from sknormnet.estimators.own_objects import check_loss
+from sknormnet.estimators.precision import float32_holds_inputs
 from sknormnet.estimators.prediction import FittedNetworks
 from sknormnet.estimators.prepared import PreparedFit
 from sknormnet.estimators.rows import (
@@ -56,7 +57,7 @@ from sknormnet.estimators.rows import (
 from sknormnet.estimators.scale_warnings import warn_of_another_scale, warn_of_poor_training
 from sknormnet.estimators.settings import Call, Settings, TargetSettings, resolve, uses_minibatches
 from sknormnet.estimators.unused_parameters import warn_of_unused_parameters
-from sknormnet.inputs import fit_bins
+from sknormnet.inputs import InputEncoder, fit_inputs
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.losses import ClassificationLoss, Loss
@@ -69,6 +70,7 @@ from sknormnet.training.schedules import SCHEDULES, Schedule
 from sknormnet.training.stacks import train
 from sknormnet.training.trainer import BaseTrainer
 
+MANY_ROWS = 1000  # from which on dtype="auto" is float32
 RECORDED = 1000  # epochs in the record of a network that partial_fit trains, at most
 NO_VALIDATION = None, None, None  # X_val, y_val, sample_weight_val
 
@@ -131,6 +133,9 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         "keep_prob": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="right"), "array-like"],
         "input_keep_prob": [Interval(Real, 0, 1, closed="right")],
         "input_bins": [Interval(Integral, 0, None, closed="left")],
+        "scale_inputs": [StrOptions({"standard", "robust"}), None],
+        "categorical_features": [StrOptions({"from_dtype"}), None, "array-like"],
+        "categories": [StrOptions({"auto"}), "array-like", dict],
         "init": [StrOptions({"auto", *INITIALIZERS}), callable],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "n_members": [Interval(Integral, 1, None, closed="left")],
@@ -201,10 +206,11 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The inputs, which should be scaled (see
-            :class:`~sklearn.preprocessing.StandardScaler`). Arrays of any numeric dtype,
-            including memory-mapped ones, and CSR matrices are never copied as a whole.
+        X : {DataFrame, array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs: numbers, or a DataFrame of pandas or polars, or a Table of pyarrow, with
+            words, categories and booleans, too. NaN, None and NA are missing values. Arrays of
+            any numeric dtype, including memory-mapped ones, and CSR matrices are never copied as
+            a whole.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets: class labels or a label indicator matrix in classification,
             numbers in regression.
@@ -300,9 +306,8 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
     def _add_trainers(self, fit: PreparedFit, starts: Sequence[Start], n_rows: float) -> None:
         """Make a trainer for each member."""
         settings, rows, loss = fit.settings, fit.rows, fit.loss
-        n_inputs = fit.rows.X.shape[1] if fit.inputs is None else fit.inputs.n_outputs
         networks = [
-            start.network(settings, n_inputs, fit.n_outputs, dtype=fit.dtype, n_rows=n_rows)
+            start.network(settings, fit.inputs, fit.n_outputs, dtype=fit.dtype, n_rows=n_rows)
             for start in starts
         ]
         samples = rows.samples(fit.inputs, fit.dtype)
@@ -360,6 +365,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         self.best_epoch_ = self._best_epochs(fit, len(before.get("loss", [])))
         self.__dict__.update(self._attributes_of(fit))
         self._networks = [network.fold() for network in fit.networks]
+        self._folded = self._fold()
         self._states = [trainer.state for trainer in trainers]
         # New lists: shallow copies of this estimator, and it itself if the call fails, keep
         # the old ones.
@@ -395,6 +401,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
     def _attributes_of(self, fit: PreparedFit) -> dict[str, Any]:
         """Return what predictions need besides the networks."""
         return {
+            "_columns": self._columns,
             "_inputs": fit.inputs,
             "_loss": fit.loss,
             "_target_scaling": fit.target_scaling,
@@ -404,8 +411,8 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
 
     def _fitted_copy(self, attributes: dict[str, Any], *networks: Any) -> Self:
         """Return a shallow copy that predicts with networks as they are while training."""
-        fitted = copy.copy(self)
-        fitted.__dict__.update(attributes, _networks=list(networks))
+        fitted = object.__new__(type(self))
+        fitted.__dict__.update(self.__dict__, **attributes, _networks=list(networks))
         return fitted
 
     def _learn_nothing(self, fit: PreparedFit) -> Self:
@@ -432,24 +439,23 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
     ) -> tuple[Rows, Loss, int]:
         """Check the data; return the rows with their targets, the loss and its outputs."""
         reset = call is not Call.CHECK and not settings.continues
-        X, y = self._validate_arrays(X, y, reset=reset)
+        table = X
+        X, y = self._validate_arrays(X, y, settings, reset=reset)
         weight, unit = self._validate_weight(X, y, sample_weight, settings.target)
         numbers = None if weight is None or weight.all() else row_numbers(len(weight))[weight != 0]
+        if reset and numbers is not None and self._columns and self._columns.levels:
+            # Levels of zero-weight rows only are unknown.
+            self._columns = read_table(safe_indexing(table, numbers), settings)
+            X = validate_table(self, table, self._columns)
         loss, target, n_outputs = self._encode_target(y, numbers, settings.target, call)
         return Rows(X, y, weight, unit, rows_that_count(weight), target), loss, n_outputs
 
-    def _validate_arrays(self, X, y, *, reset: bool):
+    def _validate_arrays(self, X, y, settings: Settings, *, reset: bool):
         """Return X and y as arrays; X may be a CSR matrix."""
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype="numeric",
-            multi_output=True,
-            y_numeric=is_regressor(self),
-            reset=reset,
-        )
+        options = {"multi_output": True, "y_numeric": is_regressor(self), "reset": reset}
+        if reset:
+            self._columns = read_table(X, settings)
+        X, y = validate_table(self, X, self._columns, y, **options)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return X, y
@@ -512,14 +518,15 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         return self._measure_target(rows, loss, settings.target)
 
     def _choose_dtype(self, rows: Rows, settings: Settings) -> np.dtype:
-        """Return the precision of the network, which must hold X and y."""
+        """Return the precision of the network."""
         if settings.continues:
             return self._networks[0].dtype
-        dtype: Any = settings.dtype
-        if dtype == "auto":
-            narrow = rows.X.dtype == np.float32 and self._fits_float32(rows)
-            dtype = np.float32 if narrow else np.float64
-        return np.dtype(dtype)
+        if settings.dtype != "auto":
+            return np.dtype(settings.dtype)
+        is_narrow = rows.X.dtype == np.float32 or (
+            settings.is_stochastic and len(rows) >= MANY_ROWS and float32_holds_inputs(rows)
+        )
+        return np.dtype(np.float32 if is_narrow and self._fits_float32(rows) else np.float64)
 
     def _check_range(
         self, rows: Rows, held_out: Rows | None, settings: Settings, dtype, *, is_split: bool
@@ -529,7 +536,9 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         if held_out is not None:
             check_range(held_out, dtype, suffix="" if is_split else "_val")
             if not is_split:
-                warn_of_another_scale(rows, held_out, self._column_name)
+                n_levels = self._n_levels(rows.X.shape[1])
+                numeric = np.flatnonzero(n_levels == 0)
+                warn_of_another_scale(rows, held_out, numeric, self._column_name)
         if settings.dtype == "float32" and not (settings.continues or self._fits_float32(rows)):
             warnings.warn(
                 "float32 cannot tell the values of y apart: their spread is too small compared"
@@ -538,12 +547,24 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
                 stacklevel=4,
             )
 
-    def _choose_inputs(self, rows: Rows, settings: Settings, dtype: np.dtype) -> Any:
-        """Return the encoder of the inputs, fitted to the training rows; None without one."""
+    def _choose_inputs(self, rows: Rows, settings: Settings, dtype: np.dtype) -> InputEncoder:
+        """Return the encoder of the inputs, fitted to the training rows."""
         if settings.continues:
             return self._inputs
-        n_bins, numbers = settings.input_bins, rows.numbers
-        return fit_bins(rows.X, n_bins, rows=numbers, weight=rows.weight, dtype=dtype)
+        return fit_inputs(
+            rows.X,
+            rows=rows.numbers,
+            weight=rows.weight,
+            n_levels=self._n_levels(rows.X.shape[1]),
+            scale=settings.scale_inputs,
+            n_bins=settings.input_bins,
+            keep_absent=not isinstance(settings.categories, str),
+            dtype=dtype,
+        )
+
+    def _n_levels(self, n_columns: int) -> np.ndarray:
+        """Return the number of levels of each column of X; 0 for a numeric one."""
+        return np.zeros(n_columns, int) if self._columns is None else self._columns.n_levels
 
     def _column_name(self, number: int) -> str:
         """Return how messages name a column of X."""
@@ -561,6 +582,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
         return tags
 
 

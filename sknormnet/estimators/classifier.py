@@ -29,8 +29,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     A multi-layer perceptron that minimizes the log loss or another loss. It has all parameters,
     attributes and methods of :class:`~sklearn.neural_network.MLPClassifier`, and adds
-    `batchnorm`, `keep_prob`, `init`, more activations, solvers and schedules, and more. Scale the
-    inputs first, for example with :class:`~sklearn.preprocessing.StandardScaler`.
+    `batchnorm`, `keep_prob`, `init`, more activations, solvers and schedules, and more. It takes
+    tables as they are: numbers on any scale, words, categories, booleans and missing values.
 
     Seven parameters to know first:
 
@@ -102,15 +102,42 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     input_bins : int, default=0
         Number of bins of a piecewise linear encoding of each feature; 0 for no encoding. The bins
         lie between quantiles of the feature. Each bin adds an input that rises from -1 to 1
-        across the bin, so that the network can bend where the data are. Features with no more
-        distinct values than bins are not encoded. Only dense X is encoded: `fit` warns if X is
+        across the bin, so that the network can bend where the data are. Numeric features with no
+        more distinct values than bins are not encoded. Only dense X is encoded: `fit` warns if X is
         sparse. `partial_fit`, and `fit` with `warm_start`, keep the quantiles of the first call.
         A good starting value is 6.
 
+    scale_inputs : {'standard', 'robust'} or None, default='standard'
+        Scale of the numeric features, measured on the training rows and weighted by
+        `sample_weight`:
+
+        - 'standard': ``z = (x - mean) / standard deviation``
+        - 'robust': ``z = (x - median) / (third - first quartile)``, then smoothly clipped to the
+          range from -3 to 3, ``z / sqrt(1 + (z / 3)**2)``
+        - None: ``z = x``, as in MLP, for inputs that are scaled before
+
+        A constant feature becomes 0. Features of a sparse X are divided by the root mean square
+        of their nonzero values, and not centered.
+
+    categorical_features : 'from_dtype', None or array-like, default='from_dtype'
+        The categorical features: with 'from_dtype', the columns of a DataFrame with text,
+        categories or booleans; None for no column; or a mask, indices, or names of columns. A
+        feature with up to 32 levels becomes a 0/1 input for each level, or a single one for two
+        levels. A feature with more levels gets an embedding: eight trained numbers for each
+        level. The rarest levels that together have at most 1 % of the training weight become one
+        level, which also stands for levels that are unknown in prediction.
+
+    categories : 'auto', list of array-like or dict of array-like, default='auto'
+        Levels of the categorical features: those that occur in the X of the first call; or one
+        array-like for each categorical feature, as in
+        :class:`~sklearn.preprocessing.OrdinalEncoder`; or those of some of them, by name.
+
     dtype : {'auto', 'float32', 'float64'}, default='auto'
-        Precision of the network. 'auto' is float32 if X is float32, else float64. In regression,
-        'auto' is also float64 if the targets are not standardized and too far from 0 for float32:
-        by more than 10,000 standard deviations, or out of its range.
+        Precision of the network. 'auto' is float32 if X is float32, or if there are at least
+        1,000 training rows and the solver is not 'lbfgs', unless float32 cannot tell the values
+        of X or y apart: those of a column whose mean is above 10,000 standard deviations, or out
+        of its range. Otherwise, 'auto' is float64. Predictions are float32 if X is too, and else
+        float64.
 
     alpha : float, default=0.0
         Strength of the L2 penalty, which adds ``0.5 * alpha * sum(W**2) / total`` to the loss of
@@ -323,8 +350,14 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         held-out rows.
 
     bin_edges_ : list of ndarray of shape (input_bins + 1,), or None
-        Edges of each feature's bins: quantiles of the training rows, in the network's dtype. None
-        for features without bins.
+        Edges of each feature's bins: quantiles of the training rows. None for features without
+        bins.
+
+    categories_ : list of ndarray of shape (n_levels,), or None
+        Levels of each feature, in sorted order. None for numeric features.
+
+    embeddings_ : list of ndarray of shape (n_levels, 8), or None
+        Trained numbers of each feature's levels. None for features without an embedding.
 
     best_epoch_ : int or ndarray of int of shape (n_members,)
         Epoch whose parameters were kept, counted from 1 in `loss_curve_` and `history_`. It is
@@ -459,6 +492,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         keep_prob="auto",
         input_keep_prob=1.0,
         input_bins=0,
+        scale_inputs="standard",
+        categorical_features="from_dtype",
+        categories="auto",
         init="auto",
         dtype="auto",
         n_members=1,
@@ -498,6 +534,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         self.keep_prob = keep_prob
         self.input_keep_prob = input_keep_prob
         self.input_bins = input_bins
+        self.scale_inputs = scale_inputs
+        self.categorical_features = categorical_features
+        self.categories = categories
         self.init = init
         self.dtype = dtype
         self.n_members = n_members
@@ -605,8 +644,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         -------
         p : ndarray of shape (n_samples, n_classes)
             Probability of each class, in the order of `classes_`, or of each label. Computed in
-            float64 and returned in the network's dtype. Probabilities are never exactly 0:
-            underflow becomes tiny positive values in the right order.
+            float64, and returned in float32 if X and the network are float32. Probabilities are
+            never exactly 0: underflow becomes tiny positive values in the right order.
         p_std : ndarray of shape (n_samples, n_classes)
             Standard deviation of each probability. Only if ``return_std=True``.
         """

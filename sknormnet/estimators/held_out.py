@@ -85,7 +85,8 @@ class ScorerScore:
     def __call__(self, network: Network, raw: np.ndarray) -> float:
         """Return the score of a network."""
         fitted = self._fitted(network)
-        vars(fitted).pop("feature_names_in_", None)  # the rows are a validated array
+        fitted._columns = None  # the rows are a validated array
+        vars(fitted).pop("feature_names_in_", None)
         with errors_of_scoring(self._scoring):
             score = self._scorer(fitted, self._X, self._y, **self._weight)
         if not isinstance(score, Real):
@@ -122,5 +123,10 @@ def check_scorer(score: ScorerScore, held_out: Rows, n_outputs: int) -> None:
     if target.ndim == 1:
         target = target[:, None] == np.arange(n_outputs)
     raw = np.where(target, 5.0, -5.0)
-    perfect: Any = SimpleNamespace(chunk_rows=len(raw), dtype=raw.dtype, predict=lambda X: raw)
+    perfect: Any = SimpleNamespace(
+        chunk_rows=len(raw),
+        dtype=raw.dtype,
+        predict=lambda X: raw,
+        folded=lambda *affine: lambda X: raw,
+    )
     score(perfect, raw)

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sknormnet.estimators.settings import Settings
+from sknormnet.inputs import InputEncoder
 from sknormnet.nn.network import Network
 from sknormnet.training.trainer import TrainingState
 
@@ -31,10 +32,10 @@ class Start:
     rng: np.random.Generator | None = None
 
     def network(
-        self, settings: Settings, n_inputs: int, n_outputs: int, *, dtype: Any, n_rows: float
+        self, settings: Settings, inputs: InputEncoder, n_outputs: int, *, dtype: Any, n_rows: float
     ) -> Network:
         """Return a network with the current settings of its layers, ready to be trained."""
-        network = settings.architecture.build(n_inputs, n_outputs, dtype, n_rows=n_rows)
+        network = settings.architecture.build(inputs, n_outputs, dtype, n_rows=n_rows)
         if self.rng is not None:
             return network.initialize(self.rng)
         if not network.same_shapes(self.before):

@@ -7,11 +7,13 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sknormnet.estimators.columns import validate_data
+from sknormnet.estimators.columns import validate_table
 from sknormnet.estimators.finite import finite
+from sknormnet.inputs import InputEncoder, TableColumns
 from sknormnet.nn.network import Network
 
 
@@ -22,14 +24,17 @@ class FittedNetworks:
     ----------
     _networks : list of Network
         One for each member.
-    _inputs : InputEncoder or None
-        Turns rows of X into the inputs of the networks; None if X is the input.
+    _columns : TableColumns or None
+        Turns a table into the array X; None if X is that array.
+    _inputs : InputEncoder
+        Turns rows of X into the inputs of the networks.
     """
 
     keep_prob: Any
     n_features_in_: int
     _networks: list[Network]
-    _inputs: Any
+    _columns: TableColumns | None
+    _inputs: InputEncoder
 
     # ----------------------------------------------------------------------- prediction
 
@@ -68,7 +73,7 @@ class FittedNetworks:
 
     def _validate_inputs(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, accept_sparse="csr", dtype="numeric", reset=False)
+        return validate_table(self, X, self._columns)
 
     def _predict_by_chunks(self, X, function: Callable) -> tuple[np.ndarray, ...]:
         """Return what a function of raw predictions returns for all rows of X.
@@ -83,25 +88,69 @@ class FittedNetworks:
             and returns arrays whose first axis is the rows.
         """
         X, networks = self._validate_inputs(X), self._networks
+        dtype, (folded, is_affine) = self._output_dtype(X), self._folded_networks()
 
         def of_rows(x) -> tuple[np.ndarray, ...]:
-            return function([finite(network, network.predict, x) for network in networks])
+            raws = (finite(net, predict, x) for net, predict in zip(networks, folded, strict=True))
+            return function([raw.astype(dtype, copy=False) for raw in raws])
 
-        return self._in_chunks(of_rows, X, max(1, networks[0].chunk_rows // len(networks)))
+        n_rows = max(1, networks[0].chunk_rows // len(networks))
+        return self._in_chunks(of_rows, X, n_rows, is_affine=is_affine)
 
-    def _in_chunks(self, function: Callable, X, n_rows: int) -> tuple[np.ndarray, ...]:
+    def _folded_networks(self) -> Any:
+        """Return functions that predict, and whether an affine encoding is part of them.
+
+        If so, they are functions of the rows without missing values, else of encoded rows.
+        """
+        networks, *found = self.__dict__.get("_folded", (None, [], False))
+        return found if networks is self._networks else self._fold()[1:]
+
+    def _fold(self) -> tuple[list[Network], list[Callable], bool]:
+        """Return the networks, and what `_folded_networks` returns for them."""
+        affine: Any = self._inputs.affine
+        is_affine = affine is not None
+        folded = [x.folded(*affine) if is_affine else x.predict for x in self._networks]
+        return self._networks, folded, is_affine
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: Any = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_folded"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[misc]
+        if "_networks" in state:
+            self._folded = self._fold()
+
+    def _output_dtype(self, X) -> np.dtype:
+        """Return the dtype of predictions: float32 if X and the network are, else float64."""
+        narrow = X.dtype == self._networks[0].dtype == np.float32
+        return np.dtype(np.float32 if narrow else np.float64)
+
+    def _in_chunks(
+        self, function: Callable, X, n_rows: int, *, is_affine: bool = False
+    ) -> tuple[np.ndarray, ...]:
         """Return the arrays that a function of network inputs returns for all rows of X."""
+        encode = self._without_missing if is_affine else self._encode
         if X.shape[0] <= n_rows:
-            return function(self._encode(X))
+            return function(encode(X))
         starts = range(0, X.shape[0], n_rows)
-        parts = [function(self._encode(X[start : start + n_rows])) for start in starts]
+        parts = [function(encode(X[start : start + n_rows])) for start in starts]
         return tuple(map(np.concatenate, zip(*parts, strict=True)))
+
+    def _without_missing(self, X) -> Any:
+        """Return rows of X with missing values replaced by those that an encoder makes 0."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            X = X.astype(self._networks[0].dtype, copy=False)
+            values = X.data if issparse(X) else X
+            if np.isfinite(np.vdot(values, values)):
+                return X
+        return self._inputs.impute(X)
 
     def _encode(self, X) -> Any:
         """Return rows of X as inputs of the networks."""
         with np.errstate(over="ignore", invalid="ignore"):  # `finite` reports overflow
             X = X.astype(self._networks[0].dtype, copy=False)
-            return X if self._inputs is None else self._inputs.encode(X)
+            return self._inputs.encode(X)
 
     def _sample_raw(self, X, n_samples, random_state) -> Iterator[np.ndarray]:
         """Raw predictions with dropout on, time after time, of one member after the other."""
@@ -119,7 +168,8 @@ class FittedNetworks:
 
     def _sample_of(self, network: Network, X, rng: np.random.Generator) -> np.ndarray:
         def sample(x) -> tuple[np.ndarray]:
-            return (finite(network, partial(network.sample, rng=rng), x),)
+            raw = finite(network, partial(network.sample, rng=rng), x)
+            return (raw.astype(self._output_dtype(X), copy=False),)
 
         return self._in_chunks(sample, X, network.chunk_rows)[0]
 
@@ -147,9 +197,35 @@ class FittedNetworks:
     def bin_edges_(self) -> list[np.ndarray | None]:
         """Bin edges of each feature, of shape (input_bins + 1,); None for features without bins."""
         check_is_fitted(self)
-        if self._inputs is None:
-            return [None] * self.n_features_in_
         return self._inputs.bin_edges()
+
+    @property
+    def categories_(self) -> list[np.ndarray | None]:
+        """Levels of each feature, in sorted order; None for numeric features."""
+        check_is_fitted(self)
+        levels = {} if self._columns is None else self._columns.levels
+        found: list[np.ndarray | None] = [None] * self.n_features_in_
+        for k, values in levels.items():
+            found[k] = np.empty(len(values), object)
+            found[k][:] = values  # type: ignore[index]
+        return found
+
+    @property
+    def embeddings_(self) -> list[np.ndarray | None]:
+        """Trained numbers of each feature's levels; None for features without an embedding.
+
+        Of shape (n_levels, 8), with a row for each level of `categories_`; read-only. With
+        `n_members` above 1, there is an additional first axis for the members.
+        """
+        check_is_fitted(self)
+        found: list[np.ndarray | None] = [None] * self.n_features_in_
+        for k, tables in zip(
+            self._inputs.embedded_columns,
+            zip(*(network.embeddings() for network in self._networks), strict=True),
+            strict=True,
+        ):
+            found[k] = _read_only(_of_members(tables)[..., :-2, :])
+        return found
 
     @property
     def coefs_(self) -> list[np.ndarray]:
@@ -197,9 +273,7 @@ class FittedNetworks:
             raise AttributeError(f"{type(self).__name__} is not fitted yet.") from None
         found = []
         for layers in zip(*(_named(name, network) for network in networks), strict=True):
-            # An array on a read-only buffer cannot be made writeable; a mere view can.
-            memory = np.ascontiguousarray(_of_members(layers)).data
-            found.append(np.asarray(memory.toreadonly()))
+            found.append(_read_only(_of_members(layers)))
         return found
 
 
@@ -221,6 +295,11 @@ def _named(name: str, network: Network) -> Iterator[np.ndarray]:
             array = np.zeros(arrays.W.shape[-1], network.dtype)
         if array is not None:
             yield array if name == "W" else array.reshape(-1)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """Return a read-only array. It cannot be made writeable, as a mere view can."""
+    return np.asarray(np.ascontiguousarray(array).data.toreadonly())
 
 
 def _of_members(arrays: Sequence[np.ndarray]) -> np.ndarray:

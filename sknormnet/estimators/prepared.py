@@ -10,6 +10,7 @@ from sknormnet.estimators.held_out import Score, Validation
 from sknormnet.estimators.progress import progress_of
 from sknormnet.estimators.rows import Rows
 from sknormnet.estimators.settings import Settings
+from sknormnet.inputs import InputEncoder
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
 from sknormnet.training.lbfgs import FullBatchTrainer
@@ -32,8 +33,8 @@ class PreparedFit:
         Number of raw predictions per row.
     target_scaling : tuple of ndarray or None
         Mean and standard deviation by which the targets are standardized.
-    inputs : BinEncoder or None
-        Turns rows of X into inputs of the networks; None if they are the same.
+    inputs : InputEncoder
+        Turns rows of X into inputs of the networks.
     dtype : dtype
         Precision of the networks.
     trainers : list of BaseTrainer
@@ -48,7 +49,7 @@ class PreparedFit:
     loss: Loss
     n_outputs: int
     target_scaling: Any
-    inputs: Any
+    inputs: InputEncoder
     dtype: np.dtype
     trainers: list[BaseTrainer] = field(default_factory=list)
 
@@ -68,8 +69,7 @@ class PreparedFit:
     @cached_property
     def largest_input(self) -> float:
         """A bound on the absolute values of the networks' inputs."""
-        largest = self.rows.largest_input
-        return largest if self.inputs is None else self.inputs.bound(largest)
+        return self.inputs.bound(self.rows.largest_input)
 
     def add_trainer(
         self, network: Network, state: TrainingState, score: Score | None, *, member: int

@@ -13,12 +13,10 @@ from sklearn.utils.metaestimators import available_if
 from sknormnet._choices import configured
 from sknormnet.estimators._sklearn import Interval, StrOptions, fit_context
 from sknormnet.estimators.base import BaseNormNet, working_copy
+from sknormnet.estimators.precision import can_hold, moments
 from sknormnet.estimators.settings import TargetSettings
 from sknormnet.estimators.spread import spread
 from sknormnet.nn.losses import LOSSES, Loss, Quantiles
-from sknormnet.training.batches import uneven
-
-FAR = 1e4
 
 
 class NormNetRegressor(RegressorMixin, BaseNormNet):
@@ -26,9 +24,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
 
     A multi-layer perceptron that minimizes the squared error or another loss. It has all
     parameters, attributes and methods of :class:`~sklearn.neural_network.MLPRegressor`, and adds
-    `batchnorm`, `keep_prob`, `init`, more activations, solvers and schedules, and more. Scale the
-    inputs first, for example with :class:`~sklearn.preprocessing.StandardScaler`. The estimator
-    scales the targets itself, see `standardize_target`.
+    `batchnorm`, `keep_prob`, `init`, more activations, solvers and schedules, and more. It takes
+    tables as they are: numbers on any scale, words, categories, booleans and missing values. It
+    scales the targets, too, see `standardize_target`.
 
     Seven parameters to know first:
 
@@ -100,15 +98,42 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     input_bins : int, default=0
         Number of bins of a piecewise linear encoding of each feature; 0 for no encoding. The bins
         lie between quantiles of the feature. Each bin adds an input that rises from -1 to 1
-        across the bin, so that the network can bend where the data are. Features with no more
-        distinct values than bins are not encoded. Only dense X is encoded: `fit` warns if X is
+        across the bin, so that the network can bend where the data are. Numeric features with no
+        more distinct values than bins are not encoded. Only dense X is encoded: `fit` warns if X is
         sparse. `partial_fit`, and `fit` with `warm_start`, keep the quantiles of the first call.
         A good starting value is 6.
 
+    scale_inputs : {'standard', 'robust'} or None, default='standard'
+        Scale of the numeric features, measured on the training rows and weighted by
+        `sample_weight`:
+
+        - 'standard': ``z = (x - mean) / standard deviation``
+        - 'robust': ``z = (x - median) / (third - first quartile)``, then smoothly clipped to the
+          range from -3 to 3, ``z / sqrt(1 + (z / 3)**2)``
+        - None: ``z = x``, as in MLP, for inputs that are scaled before
+
+        A constant feature becomes 0. Features of a sparse X are divided by the root mean square
+        of their nonzero values, and not centered.
+
+    categorical_features : 'from_dtype', None or array-like, default='from_dtype'
+        The categorical features: with 'from_dtype', the columns of a DataFrame with text,
+        categories or booleans; None for no column; or a mask, indices, or names of columns. A
+        feature with up to 32 levels becomes a 0/1 input for each level, or a single one for two
+        levels. A feature with more levels gets an embedding: eight trained numbers for each
+        level. The rarest levels that together have at most 1 % of the training weight become one
+        level, which also stands for levels that are unknown in prediction.
+
+    categories : 'auto', list of array-like or dict of array-like, default='auto'
+        Levels of the categorical features: those that occur in the X of the first call; or one
+        array-like for each categorical feature, as in
+        :class:`~sklearn.preprocessing.OrdinalEncoder`; or those of some of them, by name.
+
     dtype : {'auto', 'float32', 'float64'}, default='auto'
-        Precision of the network. 'auto' is float32 if X is float32, else float64. In regression,
-        'auto' is also float64 if the targets are not standardized and too far from 0 for float32:
-        by more than 10,000 standard deviations, or out of its range.
+        Precision of the network. 'auto' is float32 if X is float32, or if there are at least
+        1,000 training rows and the solver is not 'lbfgs', unless float32 cannot tell the values
+        of X or y apart: those of a column whose mean is above 10,000 standard deviations, or out
+        of its range. Otherwise, 'auto' is float64. Predictions are float32 if X is too, and else
+        float64.
 
     alpha : float, default=0.0
         Strength of the L2 penalty, which adds ``0.5 * alpha * sum(W**2) / total`` to the loss of
@@ -333,8 +358,14 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         held-out rows.
 
     bin_edges_ : list of ndarray of shape (input_bins + 1,), or None
-        Edges of each feature's bins: quantiles of the training rows, in the network's dtype. None
-        for features without bins.
+        Edges of each feature's bins: quantiles of the training rows. None for features without
+        bins.
+
+    categories_ : list of ndarray of shape (n_levels,), or None
+        Levels of each feature, in sorted order. None for numeric features.
+
+    embeddings_ : list of ndarray of shape (n_levels, 8), or None
+        Trained numbers of each feature's levels. None for features without an embedding.
 
     best_epoch_ : int or ndarray of int of shape (n_members,)
         Epoch whose parameters were kept, counted from 1 in `loss_curve_` and `history_`. It is
@@ -466,6 +497,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         keep_prob="auto",
         input_keep_prob=1.0,
         input_bins=0,
+        scale_inputs="standard",
+        categorical_features="from_dtype",
+        categories="auto",
         init="auto",
         dtype="auto",
         n_members=1,
@@ -506,6 +540,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         self.keep_prob = keep_prob
         self.input_keep_prob = input_keep_prob
         self.input_bins = input_bins
+        self.scale_inputs = scale_inputs
+        self.categorical_features = categorical_features
+        self.categories = categories
         self.init = init
         self.dtype = dtype
         self.n_members = n_members
@@ -566,8 +603,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         Returns
         -------
         y : ndarray of shape (n_samples,), (n_samples, n_outputs) or (n_samples, n_quantiles)
-            Predicted means, medians or quantiles, depending on `loss`. In the network's dtype, or
-            in float64 if float32 cannot hold the target's mean and standard deviation.
+            Predicted means, medians or quantiles, depending on `loss`. In float32 if X and the
+            network are float32, and float32 can hold the target's mean and standard deviation.
         y_std : ndarray of the same shape
             Standard deviation of each prediction. Only if ``return_std=True``.
         """
@@ -653,7 +690,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     def _from_raw(self, raw: np.ndarray) -> np.ndarray:
         """Return predictions in the unit of the target."""
         mean, scale = self._target_scaling
-        dtype = raw.dtype if _can_hold(raw.dtype, mean, scale) else np.dtype(np.float64)
+        dtype = raw.dtype if can_hold(raw.dtype, mean, scale) else np.dtype(np.float64)
         with np.errstate(over="ignore"):
             y = self._loss.inverse_link(raw) * scale + mean
         largest = np.finfo(dtype).max
@@ -711,13 +748,13 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         y, weight = training.of(training.target), training.of(training.weight)
         mean, scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
         if settings.standardize_target and loss.allows_shift_and_scale:
-            mean, std = _moments(y, weight)
+            mean, std = moments(y, weight)
             scale = np.where(std > 0, std, 1.0)
         return mean, scale
 
     def _fits_float32(self, training):
         y, weight = training.of(training.target), training.of(training.weight)
-        return _can_hold(np.dtype(np.float32), *_moments(y, weight))
+        return can_hold(np.dtype(np.float32), *moments(y, weight))
 
     def _score_raw(self, target, raw, loss, sample_weight):
         return _score(target, loss.inverse_link(raw), loss, sample_weight)
@@ -726,32 +763,6 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _moments(y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean and standard deviation of each output; a constant one has deviation 0."""
-    y, weight = y.astype(np.float64, copy=False), uneven(weight)
-    with np.errstate(over="ignore", invalid="ignore"):  # such y are rejected later
-        mean = np.average(y, axis=0, weights=weight)
-        largest = np.abs(y - mean).max(axis=0)
-        # Rounding errors of a constant target do not count as spread.
-        spreads = largest > 10 * np.finfo(np.float64).eps * np.abs(mean)
-        divisor = np.where(spreads, largest, 1.0)
-        squares = ((y - mean) / divisor) ** 2  # at most 1, so the sum cannot overflow
-        std = divisor * np.sqrt(np.average(squares, axis=0, weights=weight))
-    return mean, np.where(spreads, std, 0.0)
-
-
-def _can_hold(dtype: np.dtype, mean: np.ndarray, std: np.ndarray) -> bool:
-    """Whether values with this mean and standard deviation remain distinct in this precision.
-
-    At a mean of `FAR` standard deviations, float32 rounds to a thousandth of a standard deviation.
-    """
-    limits, std = np.finfo(dtype), np.where(std > 0, std, np.abs(mean))
-    with np.errstate(over="ignore"):
-        near = np.abs(mean) <= FAR * std
-        in_range = (FAR * std < limits.max) & ((std > FAR * limits.tiny) | (std == 0))
-    return bool(np.all(near & in_range))
 
 
 def _score(y, prediction: np.ndarray, loss: Loss, sample_weight) -> float:

@@ -9,9 +9,11 @@ import numpy as np
 from scipy.sparse import issparse
 
 from sknormnet.estimators.settings import Settings
-from sknormnet.training.batches import Samples, hold_out, row_numbers
+from sknormnet.training.batches import Samples, hold_out, row_numbers, uneven
 
 READ = 2**20  # numbers of X that are read at once
+MOST_ROWS, MOST_NUMBERS = 1_000, 2**20  # rows and numbers of X that `some` returns, at most
+FEW_ROWS = 10  # fewer rows are too few to measure a spread
 NEGLIGIBLE = 1e-6  # of the mean weight
 
 
@@ -48,11 +50,24 @@ class Rows:
         """Return the rows in use of an array that has all rows, or None for None."""
         return array if array is None or self.numbers is None else array[self.numbers]
 
+    def some(self) -> tuple[Any, np.ndarray, np.ndarray | None]:
+        """Return X, targets and weights of up to 1,000 evenly spaced rows, to be measured."""
+        most = min(MOST_ROWS, max(FEW_ROWS, MOST_NUMBERS // self.X.shape[1]))
+        numbers = np.linspace(0, len(self) - 1, min(len(self), most)).astype(int)
+        numbers = numbers if self.numbers is None else self.numbers[numbers]
+        weight = None if self.weight is None else uneven(self.weight[numbers])
+        return self.X[numbers], self.target[numbers], weight
+
     @cached_property
     def largest_input(self) -> float:
-        """The largest absolute value of X, including the rows that are not in use."""
+        """The largest absolute value of X, including the rows that are not in use.
+
+        Missing values are ignored.
+        """
         values = self.X if isinstance(self.X, np.ndarray) else self.X.data
-        return _largest(values.T if values.flags.f_contiguous else values)
+        values = values.T if values.flags.f_contiguous else values
+        largest = _largest(values)
+        return largest if largest == largest else _largest_present(values)
 
     @property
     def largest_target(self) -> float:
@@ -92,6 +107,12 @@ def _largest(values: np.ndarray) -> float:
     starts = range(0, len(values), n_rows)
     parts = (values[start : start + n_rows] for start in starts)
     return max((max(float(x.max()), -float(x.min())) for x in parts), default=0.0)
+
+
+def _largest_present(values: np.ndarray) -> float:
+    """Return the largest absolute value of an array with missing values."""
+    found = np.fmax(np.fmax.reduce(values, axis=None), -np.fmin.reduce(values, axis=None))
+    return float(np.nan_to_num(found))
 
 
 # -------------------------------------------------------------------------------- weights

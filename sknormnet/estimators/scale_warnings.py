@@ -11,17 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.sparsefuncs import mean_variance_axis
 
+from sknormnet.estimators.precision import mean_and_std
 from sknormnet.estimators.prepared import PreparedFit
-from sknormnet.estimators.rows import Rows
+from sknormnet.estimators.rows import FEW_ROWS, Rows
 from sknormnet.nn.losses import Loss
-from sknormnet.training.batches import uneven
 
 ColumnName = Callable[[int], str]
 
-MOST_ROWS, MOST_NUMBERS = 1_000, 2**20  # rows and numbers of X that are measured, at most
-FEW_ROWS = 10  # fewer rows are too few to measure a spread
 FEW_COLUMNS = 3  # columns named in a message, at most
 
 HUGE_LOSS = 1e10  # far above any loss of training on scaled inputs
@@ -48,15 +45,6 @@ class Column(NamedTuple):
         return f"{self.name} (mean {self.mean:.2g}, standard deviation {self.std:.2g})"
 
 
-def _some(rows: Rows) -> tuple[Any, np.ndarray, np.ndarray | None]:
-    """Return X, targets and weights of the rows that are measured, evenly spaced."""
-    most = min(MOST_ROWS, max(FEW_ROWS, MOST_NUMBERS // rows.X.shape[1]))
-    numbers = np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)
-    numbers = numbers if rows.numbers is None else rows.numbers[numbers]
-    weight = None if rows.weight is None else uneven(rows.weight[numbers])
-    return rows.X[numbers], rows.target[numbers], weight
-
-
 # ------------------------------------------------------------------------- after training
 
 
@@ -70,10 +58,10 @@ def warn_of_poor_training(fit: PreparedFit, column_name: ColumnName) -> None:
     last_losses = [x.history.losses[-1] for x in fit.trainers if x.history.losses]
     if not last_losses:  # not trained
         return
-    is_short = fit.settings.plan.max_epochs <= SHORT
+    is_short = max(trainer.until for trainer in fit.trainers) <= SHORT
     if is_short and not max(last_losses) > HUGE_LOSS:
         return
-    X, y, weight = _some(fit.rows)
+    X, y, weight = fit.rows.some()
     constant = fit.loss.baseline(y, weight, fit.n_outputs)
     constant_loss = _loss(fit.loss, np.tile(constant, (len(y), 1)), y, weight)
     if not max(last_losses) > POOR_LOSS * constant_loss:
@@ -83,7 +71,7 @@ def warn_of_poor_training(fit: PreparedFit, column_name: ColumnName) -> None:
     failed = loss > bound
     if not failed and (is_short or not loss > POOR_LOSS * constant_loss):
         return
-    columns = _badly_scaled(X, column_name)
+    columns = [] if fit.settings.scale_inputs else _badly_scaled(X, column_name)
     if columns or failed:
         message = (
             f"Training has {'failed' if failed else 'learned little'}: the loss is {loss:.3g}, and"
@@ -97,7 +85,7 @@ def _mean_loss(fit: PreparedFit, X: Any, y: np.ndarray, weight: np.ndarray | Non
     """Return the loss of the networks on some rows, averaged over the members."""
     x = X.astype(fit.dtype, copy=False)
     with np.errstate(all="ignore"):
-        x = x if fit.inputs is None else fit.inputs.encode(x)
+        x = fit.inputs.encode(x)
         raws = [network.predict(x) for network in fit.networks]
     return float(np.mean([_loss(fit.loss, raw, y, weight) for raw in raws]))
 
@@ -114,7 +102,7 @@ def _loss(loss: Loss, raw: np.ndarray, y: np.ndarray, weight: np.ndarray | None)
 
 def _badly_scaled(X: Any, column_name: ColumnName) -> list[Column]:
     """Return the columns of the worst scale; none if the inputs are on a scale of about 1."""
-    mean, std = _mean_and_std(X)
+    mean, std = mean_and_std(X)
     size, largest, varies = np.hypot(mean, std), std.max(), _varies(mean, std)
     is_uneven = varies.any() and largest > UNEVEN * std[varies].min()
     if not (size.max() > LARGE or np.linalg.norm(size) < SMALL or is_uneven):
@@ -123,16 +111,6 @@ def _badly_scaled(X: Any, column_name: ColumnName) -> list[Column]:
     if is_uneven:
         numbers.append(int(np.argmin(np.where(varies, std, np.inf))))
     return [Column(column_name(k), mean[k], std[k]) for k in dict.fromkeys(numbers)]
-
-
-def _mean_and_std(X) -> tuple[np.ndarray, np.ndarray]:
-    X = X.astype(np.float64)
-    if issparse(X):
-        mean, variance = mean_variance_axis(X, axis=0)
-        return mean, np.sqrt(variance)
-    with np.errstate(over="ignore", invalid="ignore"):
-        std = X.std(axis=0)
-    return X.mean(axis=0), np.where(np.isnan(std), np.inf, std)
 
 
 def _varies(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
@@ -153,17 +131,21 @@ def _remedy(name: str, columns: list[Column], *, is_sparse: bool) -> str:
 # ------------------------------------------------------------------------ before training
 
 
-def warn_of_another_scale(rows: Rows, held_out: Rows, column_name: ColumnName) -> None:
+def warn_of_another_scale(
+    rows: Rows, held_out: Rows, numeric: np.ndarray, column_name: ColumnName
+) -> None:
     """Warn if validation rows are on a different scale than the training rows.
 
     The usual reason is a scaler that was applied to X but not to X_val. Fewer than 10 rows,
-    constant columns and sparse X are not checked.
+    constant columns, columns with missing values and sparse X are not checked. `numeric` are
+    the indices of the numeric columns.
     """
     few = min(len(rows), len(held_out)) < FEW_ROWS
     if few or issparse(rows.X) or issparse(held_out.X):
         return
-    X, X_val = (_some(x)[0].astype(np.float64) for x in (rows, held_out))
-    found = _on_another_scale(X, X_val)
+    X, X_val = (x.some()[0].astype(np.float64) for x in (rows, held_out))
+    places = _on_another_scale(X[:, numeric], X_val[:, numeric])
+    found = numeric[places].tolist()
     if not found:
         return
     names = [column_name(k) for k in found[:FEW_COLUMNS]]

@@ -7,6 +7,7 @@ import traceback
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import joblib
@@ -27,6 +28,7 @@ from sknormnet.estimators._sklearn import (
     search_fit,
 )
 from sknormnet.estimators.base import BaseNormNet
+from sknormnet.estimators.columns import ValidatedTable
 from sknormnet.estimators.prepared import PreparedFit
 from sknormnet.nn.network import Network
 from sknormnet.training.batches import arrays_of
@@ -44,6 +46,8 @@ SHAPING = (  # parameters that networks of one stack have in common
     "solver",
     "batch_size",
 )
+READING = "categorical_features", "categories"  # parameters that decide how X is read
+NAMES = "feature_names_in_", "n_features_in_"  # attributes that reading X sets
 PLAIN = (bool, int, float, complex, str, bytes, type(None))  # types with an exact repr
 
 
@@ -92,17 +96,17 @@ class Task:
     def steps_key(self) -> tuple:
         """Return what is equal only for tasks whose networks get the same training rows.
 
-        All tasks have the same estimator, so the steps before the network are the same if the
-        candidates agree on all parameters but the network's own.
+        All tasks have the same estimator, so the rows are the same if the candidates agree on all
+        parameters but the network's own, and on how the network reads columns.
         """
-        if not isinstance(self.estimator, Pipeline):
-            return (self.fold,)
-        parameters = self.options["parameters"]
-        if "steps" in parameters:  # the last step may have another name
-            return self.fold, id(self)
-        last = f"{self.estimator.steps[-1][0]}__"
-        others = sorted(name for name in parameters if not name.startswith(last))
-        return self.fold, *((name, _identity(parameters[name])) for name in others)
+        parameters, last = self.options["parameters"], ""
+        if isinstance(self.estimator, Pipeline):
+            if "steps" in parameters:  # the last step may have another name
+                return self.fold, id(self)
+            last = f"{self.estimator.steps[-1][0]}__"
+        reading = {f"{last}{name}" for name in READING}
+        names = sorted(x for x in parameters if not x.startswith(last) or x in reading)
+        return self.fold, *((name, identity(parameters[name])) for name in names)
 
     def training_rows(self) -> tuple[Any, Any, dict]:
         """Return new slices of X, y and the parameters of `fit`, which a step may change."""
@@ -110,12 +114,17 @@ class Task:
         X, y = safe_split(self.estimator, self.X, self.y, train)
         return X, y, check_method_params(self.X, self.options["fit_params"], train)
 
+    def begin(self) -> "Fit":
+        """Return the fit of the task, which is not prepared yet."""
+        estimator = self.with_parameters()
+        return Fit(self, estimator, alone=not can_be_packed(estimator))
+
     def run(self) -> dict:
         """Fit and score on its own, as scikit-learn does."""
         return fit_and_score(self.estimator, self.X, self.y, **self.options)
 
 
-def _identity(value) -> Any:
+def identity(value) -> Any:
     """Return what is equal for values that are the same beyond doubt."""
     if type(value) in PLAIN or isinstance(value, np.generic):
         return type(value), repr(value)  # 1, 1.0 and True differ, and so do 0.0 and -0.0
@@ -333,6 +342,12 @@ class SharedSteps:
         self.n_fits += 1
         return prepared
 
+    @cached_property
+    def fingerprint(self) -> Any:
+        """What tells whether networks of another search get the same rows, once one is prepared."""
+        (X, *args), kwargs = self._call
+        return _fingerprint(X, (args, kwargs))
+
     @property
     def nbytes(self) -> int:
         """Size of the training rows."""
@@ -342,9 +357,10 @@ class SharedSteps:
         """Keep X as the first network has validated it, or each network would convert its own."""
         self.held = _sizes(arrays_of(X))
         (_, *args), kwargs = self._call
-        names = {k: v for k, v in vars(network).items() if k == "feature_names_in_"}
-        if not names or "X_val" not in kwargs:  # else the names of X_val must be checked
-            self._call, self._names = ((X, *args), kwargs), names
+        names = {k: v for k, v in vars(network).items() if k in NAMES}
+        if "feature_names_in_" not in names or "X_val" not in kwargs:  # whose names are checked
+            self._call = ((ValidatedTable(network._columns, X), *args), kwargs)
+            self._names = names
 
 
 class Portion:
@@ -374,18 +390,17 @@ class Portion:
 
     def add(self, task: Task) -> None:
         """Fit all but the network, and prepare its training."""
-        estimator = task.with_parameters()
-        fit = Fit(task, estimator, alone=not can_be_packed(estimator))
+        fit = task.begin()
         self._fits.append(fit)
         if fit.alone:
             return
         started = time.perf_counter()
         try:
-            shared = self._shared.get(task.steps_key()) or SharedSteps(task, estimator)
+            shared = self._shared.get(task.steps_key()) or SharedSteps(task, fit.estimator)
             started += 0 if shared.n_fits else shared.seconds  # all fits share these
             fit.alone = not shared.usable
             if shared.usable:
-                shared.set_steps_of(estimator)
+                shared.set_steps_of(fit.estimator)
                 fit.prepare(shared)
         except Exception as error:  # of a step, of the parameters or of the data
             fit.error = _without_frames(error)
@@ -472,7 +487,8 @@ class PackedParallel:
         results: dict[int, dict] = {}
         outputs = self._parallel(delayed(run_pack)([tasks[i] for i in pack]) for pack in packs)
         for number, (pack, output) in enumerate(zip(packs, outputs, strict=True), 1):
-            results |= zip(pack, output, strict=True)
+            done = [tasks[i] for i in pack]
+            results |= zip(pack, map(self.received, done, output), strict=True)
             if tasks[0].options["verbose"] > 0:
                 seconds = time.perf_counter() - started
                 print(
@@ -481,6 +497,10 @@ class PackedParallel:
                     flush=True,
                 )
         return [results[i] for i in range(len(tasks))]
+
+    def received(self, task: Task, result: dict) -> dict:
+        """Return a result as the search gets it."""
+        return result
 
     def _packed(self, tasks: list[Task]) -> list[list[int]]:
         """The numbers of the tasks that go together: of one shape, and work for all workers.

@@ -60,6 +60,8 @@ class Settings:
     plan : Plan
     target : TargetSettings
     n_members, input_bins, verbose : int
+    scale_inputs : str or None
+    categorical_features, categories : object
     dtype : str
     random_state : int, RandomState or None
     early_stopping : bool or "auto"
@@ -75,6 +77,9 @@ class Settings:
     target: TargetSettings
     n_members: int
     input_bins: int
+    scale_inputs: str | None
+    categorical_features: Any
+    categories: Any
     verbose: int
     dtype: str
     random_state: Any

@@ -1,5 +1,22 @@
-"""From the rows of X to the inputs of a network: what is fitted on the training rows only."""
+"""From a table to the inputs of a network, fitted on training rows only."""
 
-from sknormnet.inputs.bins import BinEncoder, fit_bins
+from sknormnet.inputs.categorical import CategoricalEncoder
+from sknormnet.inputs.encoder import InputEncoder
+from sknormnet.inputs.errors import ColumnError, listed
+from sknormnet.inputs.fitting import fit_inputs
+from sknormnet.inputs.numeric import NumericEncoder
+from sknormnet.inputs.summary import ColumnSummary, summarize
+from sknormnet.inputs.tables import TableColumns, read_columns
 
-__all__ = ["BinEncoder", "fit_bins"]
+__all__ = [
+    "CategoricalEncoder",
+    "ColumnError",
+    "ColumnSummary",
+    "InputEncoder",
+    "NumericEncoder",
+    "TableColumns",
+    "fit_inputs",
+    "listed",
+    "read_columns",
+    "summarize",
+]

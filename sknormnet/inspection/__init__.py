@@ -11,6 +11,7 @@ from sknormnet.inspection.displays import (
 )
 from sknormnet.inspection.gradients import LayerGradient, layer_gradients
 from sknormnet.inspection.history import TrainingHistory, training_history
+from sknormnet.inspection.inputs import InputSummary, input_summary
 from sknormnet.inspection.layers import (
     LayerShift,
     LayerStatistics,
@@ -26,6 +27,7 @@ __all__ = [
     "BatchNormDisplay",
     "BatchNormStatistics",
     "GradientFlowDisplay",
+    "InputSummary",
     "LayerGradient",
     "LayerShift",
     "LayerShiftDisplay",
@@ -40,6 +42,7 @@ __all__ = [
     "batchnorm_statistics",
     "columns",
     "initialized",
+    "input_summary",
     "layer_gradients",
     "layer_shift",
     "layer_statistics",

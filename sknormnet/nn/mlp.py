@@ -8,7 +8,7 @@ import numpy as np
 
 from sknormnet.nn.activations import Activation
 from sknormnet.nn.initializers import Initializer
-from sknormnet.nn.layers import ActivationLayer, BatchNorm, Dense, Dropout, Layer
+from sknormnet.nn.layers import ActivationLayer, BatchNorm, Dense, Dropout, Embedding, Layer
 from sknormnet.nn.network import Network
 
 
@@ -17,6 +17,7 @@ def mlp(
     hidden: Sequence[int],
     n_outputs: int,
     *,
+    embedding_sizes: Sequence[int] = (),
     activations: Sequence[Activation],
     inits: Sequence[Initializer],
     batchnorm: str | None = None,
@@ -33,6 +34,8 @@ def mlp(
     n_inputs, n_outputs : int
     hidden : sequence of int
         Number of units of each hidden layer.
+    embedding_sizes : sequence of int, default=()
+        Number of levels of each of the last inputs, which hold numbers of levels to be embedded.
     activations : sequence of Activation
         One for each hidden layer.
     inits : sequence of callable
@@ -50,6 +53,10 @@ def mlp(
     network : Network
     """
     layers: list[Layer] = []
+    if embedding_sizes:
+        embedding = Embedding(n_inputs, tuple(embedding_sizes))
+        layers.append(embedding)
+        n_inputs = embedding.n_units
 
     def dropout(n_units: int, keep_prob: float) -> None:
         if keep_prob < 1:

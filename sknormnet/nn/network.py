@@ -113,6 +113,14 @@ class Network:
             found |= {f"{place} {name}": array for name, array in vars(arrays).items()}
         return found
 
+    def embeddings(self) -> list[np.ndarray]:
+        """Return the tables of all embedded inputs, as views of the parameters."""
+        return [
+            table
+            for layer, arrays in self.layers_and_arrays()
+            for table in layer.embeddings(arrays)
+        ]
+
     @property
     def weight_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the weight matrices, layer by layer."""
@@ -150,7 +158,9 @@ class Network:
 
     # ---------------------------------------------------------------- training
 
-    def build_forward(self, n_rows: int, gradient: np.ndarray) -> NetworkForward:
+    def build_forward(
+        self, n_rows: int, gradient: np.ndarray, *, fused: bool = False
+    ) -> NetworkForward:
         """Return the forward pass for batches of `n_rows` rows.
 
         Parameters
@@ -158,6 +168,8 @@ class Network:
         n_rows : int
         gradient : ndarray of shape (n_parameters,)
             The backward pass writes the gradient to it.
+        fused : bool, default=False
+            Whether layers may use compiled loops, which need numba and change no result.
 
         Returns
         -------
@@ -169,7 +181,7 @@ class Network:
         batch_statistics = np.empty_like(self.statistics)
         tracks = self.tracks and self.statistics.size
         first = next(i for i, layer in enumerate(self.layers) if layer.parameters)
-        arrays = self._training_arrays(gradient, batch_statistics)
+        arrays = self._training_arrays(gradient, batch_statistics, fused)
         forwards = [
             layer.build_forward(n_rows, own, input_gradient=i > first)
             for i, (layer, own) in enumerate(zip(self.layers, arrays, strict=True))
@@ -192,7 +204,9 @@ class Network:
 
         return forward
 
-    def _training_arrays(self, gradient: np.ndarray, batch_statistics: np.ndarray) -> list[Arrays]:
+    def _training_arrays(
+        self, gradient: np.ndarray, batch_statistics: np.ndarray, fused: bool
+    ) -> list[Arrays]:
         """Return the arrays that each layer works on in training."""
         found = self._trained.views(self.parameters)
         gradients = self._trained.views(gradient)
@@ -201,7 +215,9 @@ class Network:
         ):
             vars(arrays).update({f"d_{name}": array for name, array in vars(d).items()})
             vars(arrays).update(vars(batch))
-            vars(arrays).update(dtype=self.dtype, stack_shape=self.parameters.shape[:-1])
+            vars(arrays).update(
+                dtype=self.dtype, stack_shape=self.parameters.shape[:-1], fused=fused
+            )
         return found
 
     def _update_running_statistics(self, batch_statistics: np.ndarray, constant: Any) -> None:
@@ -262,8 +278,14 @@ class Network:
         self._folded = self._fold()
         return self
 
-    def _fold(self) -> FoldedNetwork:
+    def folded(self, scale: np.ndarray, shift: np.ndarray) -> FoldedNetwork:
+        """Return the network folded together with its inputs ``x * scale + shift``."""
         folded = FoldedNetwork()
+        folded.add_affine(scale, shift)
+        return self._fold(folded)
+
+    def _fold(self, folded: FoldedNetwork | None = None) -> FoldedNetwork:
+        folded = FoldedNetwork() if folded is None else folded
         for layer, arrays in self.layers_and_arrays():
             layer.fold(folded, arrays)
         return folded

@@ -98,7 +98,8 @@ class Samples:
     @property
     def is_sparse(self) -> bool:
         """Whether the network gets a sparse matrix."""
-        return self._inputs is None and not isinstance(self._X, np.ndarray)
+        keeps_zeros = self._inputs is None or self._inputs.keeps_zeros
+        return keeps_zeros and not isinstance(self._X, np.ndarray)
 
     def stacking_key(self) -> tuple:
         """Return what the data sets of a stack must have in common."""
@@ -199,7 +200,7 @@ class Samples:
     def _batch(self, rows) -> Batch:
         X = self._take("X", self._X, rows, self._dtype)
         if self._inputs is not None:
-            X = self._inputs.encode(X, self._buffer("inputs", (X.shape[0], self._inputs.n_outputs)))
+            X = self._inputs.encode(X, self._encoding_buffer(X.shape[0]))
         y = self._take("y", self._y, rows, self._y_dtype)
         return Batch(X, y, *self.weigh(rows, X.shape[0]))
 
@@ -229,6 +230,12 @@ class Samples:
         if isinstance(rows, slice) or not isinstance(array, np.ndarray):
             return array[rows].astype(dtype, copy=False)
         return gather(array, rows, self._buffer(name, (len(rows), *array.shape[1:]), dtype))
+
+    def _encoding_buffer(self, n_rows: int) -> np.ndarray | None:
+        """Return the buffer for encoded rows; None if the encoder returns X or a sparse matrix."""
+        if self._inputs.is_identity or self.is_sparse:
+            return None
+        return self._buffer("inputs", (n_rows, self._inputs.n_outputs))
 
     def _buffer(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> np.ndarray:
         """Return the buffer for batches of this size, in the working precision by default."""

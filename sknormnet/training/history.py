@@ -84,8 +84,9 @@ class History:
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Keep the record."""
-        if record.epoch:
-            self.losses.append(record.loss)
+        if not record.epoch:
+            return
+        self.losses.append(record.loss)
         for values, value in (
             (self.scores, record.score),
             (self.validation_losses, record.validation_loss),

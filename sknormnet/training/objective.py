@@ -14,7 +14,7 @@ Objective = Callable[[Batch, Any], Any]
 
 
 def objective(
-    network, loss, *, alpha: Any, penalty_gradient: bool = True
+    network, loss, *, alpha: Any, penalty_gradient: bool = True, fused: bool = False
 ) -> tuple[Objective, np.ndarray]:
     """Return the function that training minimizes, and the vector for its gradient.
 
@@ -30,6 +30,8 @@ def objective(
         Strength of the L2 penalty.
     penalty_gradient : bool, default=True
         Whether the gradient includes the penalty's part. If not, the optimizer must add it.
+    fused : bool, default=False
+        Whether layers may use compiled loops.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def objective(
         X, y, total, weight, row_weight = batch
         n_rows = row_weight.shape[-1]
         if n_rows not in forwards:
-            forwards[n_rows] = network.build_forward(n_rows, gradient)
+            forwards[n_rows] = network.build_forward(n_rows, gradient, fused=fused)
         raw, backward = forwards[n_rows](X, row_weight, rng)
         value = (_values if is_stack else loss.value_and_gradient)(y, raw, weight)
         backward(raw)

@@ -55,9 +55,9 @@ class StackedSamples:
         total = np.array(totals).reshape(-1, 1)
         return Batch(X, y, total, np.concatenate(weights), np.stack(row_weights))
 
-    def _encode(self, X, n_rows: int) -> np.ndarray:
-        if isinstance(X, list):
-            X = np.stack([x.toarray() for x in X])
+    def _encode(self, X, n_rows: int) -> Any:
+        if self._inputs.is_identity or isinstance(X, list):
+            return self._inputs.encode(X)
         key = "inputs", n_rows
         if key not in self._buffers:
             shape = len(self._members), n_rows, self._inputs.n_outputs

@@ -80,9 +80,9 @@ class Stack:
 
     def fit(self, stop: Stop | None = None) -> None:
         """Train each network until it is done; `stop` may end training by an error."""
-        training = self._trainers
-        for trainer in training:
+        for trainer in self._trainers:
             trainer.begin()
+        training = [x for x in self._trainers if not x.history.is_over]
         while training:
             training = self._fit_until_some_are_done(training, stop)
         for trainer in self._trainers:
@@ -127,6 +127,7 @@ def _stacked_descent(trainers: Sequence[Trainer]) -> tuple[Descent, Callable[[],
         rate=lambda n_seen: np.array([[trainer.rate(n_seen)] for trainer in trainers]),
         max_grad_norm=_column([x.plan.max_grad_norm for x in trainers], missing=np.inf),
         n_seen=first.n_seen,
+        fused=first.uses_compiled_loops(network),
     )
 
     def update_members() -> None:

@@ -1,17 +1,19 @@
 """Training of one network: step, epoch, fit. Network, loss, rows and settings are arguments."""
 
+import copy
+import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from math import prod
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sknormnet._fused import use_fused
 from sknormnet.training.batches import Batch, Samples
 from sknormnet.training.blocks import Penalty, scratch_for
 from sknormnet.training.history import EpochRecord, History, Observer
@@ -80,6 +82,33 @@ class TrainingState:
         self.optimizer = optimizer
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """Copies of all that training changes: what another trainer of the same rows continues from.
+
+    Attributes
+    ----------
+    network : tuple
+        Snapshot of the network.
+    state : TrainingState
+    history : History
+    best : tuple or None
+        Snapshot of the network at its best epoch, and the epoch.
+    """
+
+    network: tuple
+    state: TrainingState
+    history: History
+    best: Any
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the networks' and the optimizer's arrays."""
+        best = self.best[0] if self.best else ()
+        arrays = *self.network, *best, *self.state.moments.values()
+        return sum(x.nbytes for x in arrays if isinstance(x, np.ndarray))
+
+
 class Descent:
     """Gradient descent over minibatches: the steps of one network, or of a stack of networks.
 
@@ -104,6 +133,8 @@ class Descent:
     max_grad_norm : float or None
     n_seen : int, default=0
         Initial value of the row counter.
+    fused : bool, default=False
+        Whether to use compiled loops.
 
     Attributes
     ----------
@@ -126,12 +157,13 @@ class Descent:
         rate: Callable[[int], Any],
         max_grad_norm: Any = None,
         n_seen: int = 0,
+        fused: bool = False,
     ):
         self._network, self._batches, self._rng = network, batches, rng
-        self._update, self._moments = optimizer.update, moments
+        self._update, self._moments = optimizer.updater(fused=fused), moments
         self._alpha, self._rate = alpha, rate
         self._evaluate, self._gradient = objective(
-            network, loss, alpha=alpha, penalty_gradient=False
+            network, loss, alpha=alpha, penalty_gradient=False, fused=fused
         )
         self._scratch = scratch_for(network.parameters)
         self._clipped: list = []  # each network's gradient and its maximum norm
@@ -194,6 +226,8 @@ class BaseTrainer(ABC):
     ----------
     history : History
         The record of this call.
+    until : int
+        The epoch at which `fit` ends at the latest.
     """
 
     def __init__(
@@ -211,6 +245,7 @@ class BaseTrainer(ABC):
         self.network, self.loss, self.samples = network, loss, samples
         self.plan, self.state, self.validate = plan, state, validate
         self.observers, self.member, self.history = tuple(observers), member, History()
+        self.until = plan.max_epochs
 
     @property
     @abstractmethod
@@ -241,7 +276,7 @@ class BaseTrainer(ABC):
 
         That is rows of a batch * fan_in * fan_out. A sparse X is not multiplied by BLAS.
         """
-        n_weights = [prod(shape) for shape in self.network.weight_shapes]
+        n_weights = [math.prod(shape) for shape in self.network.weight_shapes]
         if self.samples.is_sparse:
             n_weights[0] = 0
         return self.batch_rows * max(n_weights)
@@ -251,6 +286,11 @@ class Trainer(BaseTrainer):
     """Trains one network by minibatches: `step` and `epoch` are its descent's, `fit` is here.
 
     Where there are validation rows, the network is left as it was when its score was best.
+
+    Attributes
+    ----------
+    checkpoint : Checkpoint or None
+        From which training can go on, after a `fit` that was to end early.
     """
 
     def __init__(self, *args, **kwargs):
@@ -260,6 +300,8 @@ class Trainer(BaseTrainer):
         state.use(plan.optimizer, network.parameters, anew=not plan.is_chunk)
         self._first_step = state.n_steps
         self._best: Any = None  # snapshot of the network, and the epoch
+        self._checkpoint_at = 0
+        self.checkpoint: Checkpoint | None = None
 
     @cached_property
     def batching(self) -> dict[str, Any]:
@@ -283,7 +325,14 @@ class Trainer(BaseTrainer):
             n_steps = self._first_step + n_seen / self.batch_rows
             return float(plan.learning_rate_init * stream_factor(n_steps))
         progress = n_seen / (len(self.samples) * plan.max_epochs)
-        return plan.rate(progress, n_samples_seen=state.n_samples_seen, n_stalls=state.n_stalls)
+        rate = plan.rate(progress, n_samples_seen=state.n_samples_seen, n_stalls=state.n_stalls)
+        return rate * self._cooling(n_seen / len(self.samples))
+
+    def _cooling(self, epoch: float) -> float:
+        """Return the factor of the rate in a cooldown, and 1 before it."""
+        if not 0 < self._checkpoint_at < epoch:
+            return 1.0
+        return (self.until - epoch) / (self.until - self._checkpoint_at)
 
     def descent(self) -> Descent:
         """Return the steps that train this network alone."""
@@ -299,7 +348,14 @@ class Trainer(BaseTrainer):
             rate=self.rate,
             max_grad_norm=plan.max_grad_norm,
             n_seen=self.n_seen,
+            fused=self.uses_compiled_loops(self.network),
         )
+
+    def uses_compiled_loops(self, network: Any) -> bool:
+        """Whether to train a network, or a stack of such networks, with compiled loops."""
+        n_epochs = self.plan.max_epochs - self.history.n_iter
+        n_steps = n_epochs * math.ceil(len(self.samples) / self.batch_rows)
+        return use_fused(network, self.batch_rows, n_steps)
 
     def fit(self, stop: Stop | None = None) -> None:
         """Train until done; `stop` may end training by an error before a batch."""
@@ -311,6 +367,27 @@ class Trainer(BaseTrainer):
                 break
         self.finish()
 
+    def end_at(self, epoch: int, *, cooldown: int = 0) -> None:
+        """Have `fit` end at an epoch, and keep a checkpoint from which training can go on.
+
+        Over the last `cooldown` epochs, the rate falls to 0, as it does at the end of a planned
+        schedule. The checkpoint is that of the epoch before.
+        """
+        self.until, self._checkpoint_at = epoch, epoch - cooldown
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint of a trainer of the same network, plan and rows."""
+        self.checkpoint, self._best = checkpoint, checkpoint.best
+        self.network.restore(checkpoint.network)
+        own, state = self.state.moments, checkpoint.state
+        for name, value in state.moments.items():
+            if isinstance(value, np.ndarray):
+                own[name][...] = value
+            else:
+                own[name] = value
+        self.state = replace(copy.deepcopy(replace(state, moments={})), moments=own)
+        vars(self.history).update(copy.deepcopy(vars(checkpoint.history)))
+
     def begin(self) -> None:
         """Score the network that training continues from: an epoch must beat it to be kept."""
         if self._continues and self.validate:
@@ -318,7 +395,6 @@ class Trainer(BaseTrainer):
             self._keep_if_best(score, epoch=0)
             self.state.patience = self.state.patience.after(score, tol=self.plan.tol)
         self.notify(EpochRecord(self.member, 0))
-        self._n_samples_before = self.state.n_samples_seen
         self._started = perf_counter()
 
     def end_epoch(self, loss: float, *, n_steps: int) -> bool:
@@ -338,7 +414,7 @@ class Trainer(BaseTrainer):
         state.patience = state.patience.after(-loss if score is None else score, tol=plan.tol)
         decision = decide(loss, rate, state.patience, plan)
         message, warning = self._act_on(decision), self._warning(decision, loss, epoch)
-        is_last = decision.stops or epoch == plan.max_epochs
+        is_last = decision.stops or epoch == self.until
         stops = self.notify(
             EpochRecord(
                 self.member, epoch, loss, rate, seconds, score, validation_loss,
@@ -347,6 +423,8 @@ class Trainer(BaseTrainer):
         )  # fmt: skip
         if warning:
             warnings.warn(warning, ConvergenceWarning, stacklevel=4)
+        if epoch == self._checkpoint_at or (decision.stops and epoch < self._checkpoint_at):
+            self.checkpoint = self._checkpoint(is_over=decision.stops)
         self._started = perf_counter()
         return stops
 
@@ -356,8 +434,13 @@ class Trainer(BaseTrainer):
         if self._best:
             self.network.restore(self._best[0])
 
+    def _checkpoint(self, *, is_over: bool) -> Checkpoint:
+        state, history = copy.deepcopy((self.state, self.history))
+        history.is_over = is_over
+        return Checkpoint(self.network.snapshot(), state, history, self._best)
+
     def _rate_now(self) -> float:
-        return self.rate(self.state.n_samples_seen - self._n_samples_before)
+        return self.rate(self.n_seen + len(self.samples))  # this epoch is not yet recorded
 
     def _keep_if_best(self, score: float, *, epoch: int) -> int:
         """Keep the network if its score is the best so far; return the best epoch."""

@@ -11,7 +11,7 @@ from plain import plain_classifier, plain_regressor
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
-from sklearn.preprocessing import scale
+from sklearn.preprocessing import StandardScaler, scale
 
 from sknormnet import Activation, NormNetRegressor
 
@@ -140,6 +140,12 @@ def test_statistics_leave_out_the_validation_rows():
     training = training_rows(X, Y, **settings)
     assert training.sum() == 90
     assert_settled(model, X[training])
+    # Neither are these rows looked at for the scale of the inputs.
+    scaled = plain_regressor(**settings, scale_inputs="standard").fit(X * 7 + 3, Y)
+    by_scaler = plain_regressor(**settings)
+    by_scaler.fit(StandardScaler().fit(X[training]).transform(X), Y)
+    assert_allclose(scaled.running_means_[0], by_scaler.running_means_[0], atol=1e-9)
+    assert_allclose(scaled.running_vars_[0], by_scaler.running_vars_[0], rtol=1e-9)
 
 
 @pytest.mark.parametrize("batchnorm_epsilon", [1e-5, 0.5])

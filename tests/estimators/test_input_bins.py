@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
-from sklearn.preprocessing import scale
+from sklearn.preprocessing import StandardScaler, scale
 
 from sknormnet import NormNetClassifier, NormNetRegressor
 from sknormnet.inspection import initialized, layer_gradients, layer_statistics
@@ -16,10 +16,11 @@ from sknormnet.inspection import initialized, layer_gradients, layer_statistics
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 N_BINS = 5
-X, Y = load_diabetes(return_X_y=True)  # input 1 has two values only
-X = scale(X)
+X_RAW, Y = load_diabetes(return_X_y=True, scaled=False)  # input 1 has two values only
+X = scale(X_RAW)
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)
-SMALL = {"hidden_layer_sizes": (8, 6), "max_iter": 4, "random_state": 0}
+UNSCALED = {"scale_inputs": None}
+SMALL = {"hidden_layer_sizes": (8, 6), "max_iter": 4, "random_state": 0} | UNSCALED
 
 
 def knots_of(X, weight=None):
@@ -83,6 +84,18 @@ def test_the_network_is_that_of_inputs_encoded_by_hand(parameters):
         assert_allclose(mine, theirs, rtol=1e-9, atol=1e-11)
     assert_allclose(model.predict(X), plain.predict(by_hand), rtol=1e-9)
     assert model.n_features_in_ == 10
+
+
+@pytest.mark.parametrize("parameters", KINDS.values(), ids=list(KINDS))
+def test_bins_of_scaled_inputs_are_those_of_a_standard_scaler(parameters):
+    model = NormNetRegressor(**SMALL | parameters | {"scale_inputs": "standard"})
+    model.set_params(input_bins=N_BINS).fit(X_RAW, Y)
+    training = training_rows_of(model, X_RAW, Y)
+    scaled = StandardScaler().fit(X_RAW[training]).transform(X_RAW)
+    by_hand = encoded(scaled, knots_of(scaled[training]), inputs_of(scaled))
+    plain = NormNetRegressor(**SMALL | parameters).fit(by_hand, Y)
+    assert_allclose(model.predict(X_RAW), plain.predict(by_hand), rtol=1e-9)
+    assert_array_equal(edges_of(model), knots_of(X_RAW[training])[:, inputs_of(X_RAW)])
 
 
 def test_all_that_looks_at_rows_encodes_them():
@@ -179,7 +192,7 @@ def test_sparse_rows_after_dense_ones(n_members):
 
 
 def test_rows_taken_for_quantiles_are_bounded(monkeypatch):
-    monkeypatch.setattr("sknormnet.inputs.bins.MOST_ROWS", 50)
+    monkeypatch.setattr("sknormnet.inputs.measures.SAMPLE_ROWS", 50)
     model = NormNetRegressor(**SMALL, input_bins=N_BINS).fit(X, Y)
     rows = np.linspace(0, len(X) - 1, 50).astype(int)
     knots = edges_of(model)

@@ -85,11 +85,11 @@ def test_the_samples_of_return_std_are_not_kept(kind):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", [classifier, regressor])
 def test_return_std_is_that_of_the_samples(kind, dtype):
-    model = kind(keep_prob=0.8, dtype=dtype)
+    model, x = kind(keep_prob=0.8, dtype=dtype), X.astype(dtype)
     if kind is classifier:
-        (p, std), samples = model.predict_proba(X, True), model.predict_proba_samples(X, 100, 0)
+        (p, std), samples = model.predict_proba(x, True), model.predict_proba_samples(x, 100, 0)
     else:
-        (p, std), samples = model.predict(X, True), model.predict_samples(X, 100, 0)
+        (p, std), samples = model.predict(x, True), model.predict_samples(x, 100, 0)
     expected = np.std(samples, axis=0, dtype=np.float64)
     assert_allclose(std, expected, rtol=1e-5 if dtype == "float32" else 1e-12)
     assert std.shape == p.shape
@@ -147,5 +147,5 @@ def test_batch_norm_statistics_of_few_rows_keep_one_layer_at_a_time():
 def test_the_range_of_x_is_read_without_a_copy():
     model = NormNetRegressor(hidden_layer_sizes=(4,), max_iter=1, dtype="float32")
     for x in (RNG.normal(size=(50_000, 100)), np.asfortranarray(RNG.normal(size=(50_000, 100)))):
-        assert peak_of(lambda x=x: model.fit(x, x[:, 0])) < x.nbytes / 3
+        assert peak_of(lambda x=x: model.fit(x, x[:, 0])) < x.nbytes / 2  # some chunks
         assert peak_of(x.copy) >= x.nbytes  # the control

@@ -99,6 +99,9 @@ OPTIONS = [
     ("keep_prob", (1.0, 0.6), STOCHASTIC),
     ("input_keep_prob", 0.8, STOCHASTIC),
     ("input_bins", 3, {}),
+    ("scale_inputs", "robust", {}),
+    ("categorical_features", (1,), {}),
+    ("categories", ((X[:, 1].min(),),), {"categorical_features": ((1,),)}),
     ("init", "orthogonal", {}),
     ("dtype", "float32", {}),
     ("n_members", 2, {}),
@@ -137,6 +140,8 @@ def settings_of(option, other=(None, None, {})):
     dropout = "keep_prob" in names or "input_keep_prob" in names
     if dropout and (option[1] == "lbfgs" or "lbfgs" in option[2].get("solver", ())):
         return None  # an error
+    if (option[0], other[0]) == ("categorical_features", "categories"):
+        return None  # levels without a column are an error
     return settings
 
 
@@ -255,6 +260,7 @@ def test_dropout_is_inverted(p):
             activation="identity",
             init=lambda fan_in, fan_out, rng: np.ones((fan_in, fan_out)),
             **{"alpha": 0, "batchnorm": False, "max_iter": 1, "random_state": 0},
+            scale_inputs=None,
             **{"solver": "sgd", "learning_rate_init": 1e-300, "batch_size": 1000},
             **settings,
         ).fit(ones, np.zeros(20_000))

@@ -378,11 +378,11 @@ def test_early_stopping_may_change_between_calls(now):
 
 # --------------------------------------------------------------------------- failed calls
 
-NAN = X.copy()
-NAN[3, 1] = np.nan
+INFINITE = X.copy()
+INFINITE[3, 1] = np.inf
 
 FAILED_CALLS = {
-    "X with NaN": lambda model: model.fit(NAN, Y),
+    "X with infinity": lambda model: model.fit(INFINITE, Y),
     "y too short": lambda model: model.fit(X, Y[:-1]),
     "other features, y too short": lambda model: model.fit(X[:, :2], Y[:-1]),
     "continuous y": lambda model: model.fit(X, X[:, 0]),
@@ -404,7 +404,7 @@ FAILED_CALLS = {
     "other classes": lambda model: model.partial_fit(X, Y, classes=[1, 2, 3]),
     "partial_fit with other features": lambda model: model.partial_fit(X[:, :2], Y),
     "partial_fit of labels": lambda model: model.partial_fit(X, np.c_[Y > 0, Y > 1]),
-    "partial_fit, X with NaN": lambda model: model.partial_fit(NAN, Y),
+    "partial_fit, X with infinity": lambda model: model.partial_fit(INFINITE, Y),
     "partial_fit diverges": lambda model: model.set_params(
         solver="sgd", learning_rate_init=1e300
     ).partial_fit(X, Y),
@@ -468,8 +468,10 @@ def test_a_scorer_that_fails_on_the_starting_network_changes_nothing():
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_a_failed_first_call_leaves_the_model_unfitted(method):
     model = plain_classifier(**SETTINGS)
-    with pytest.raises(ValueError, match="contains NaN"):
-        getattr(model, method)(NAN, Y, **{"classes": [0, 1]} if method == "partial_fit" else {})
+    with pytest.raises(ValueError, match="contains infinity"):
+        getattr(model, method)(
+            INFINITE, Y, **{"classes": [0, 1]} if method == "partial_fit" else {}
+        )
     assert vars(model) == vars(plain_classifier(**SETTINGS))
     getattr(model, method)(X, Y, **{"classes": [0, 1, 2]} if method == "partial_fit" else {})
     assert_array_equal(model.classes_, [0, 1, 2])

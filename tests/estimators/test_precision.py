@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
+from sklearn.base import clone
 
 from sknormnet import Activation, NormNetClassifier, NormNetRegressor
 
@@ -15,6 +16,8 @@ X = RNG.normal(size=(120, 4))
 T = X[:, 0] + X[:, 1] ** 2
 Y = np.where(T > 0.5, "sick", "healthy")
 CLASSES = np.digitize(T, [0, 1])
+MANY = RNG.normal(size=(1000, 4))
+MANY_Y = MANY[:, 0] + MANY[:, 1] ** 2
 SETTINGS = {"hidden_layer_sizes": (8,), "max_iter": 5, "random_state": 0}
 METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
 METHODS += ["hidden_activations", "predict_proba_samples"]
@@ -148,11 +151,13 @@ def test_y_too_large(loss, y, dtype):
 @pytest.mark.parametrize("batchnorm", [False, "before", "after"])
 @pytest.mark.parametrize("n_rows", [2, 120])
 @pytest.mark.parametrize("loss", ["squared_error", "gamma"])
-def test_no_fitted_network_fails_on_its_training_rows(loss, n_rows, batchnorm, dtype):
+@pytest.mark.parametrize("scale_inputs", ["standard", "robust", None])
+def test_no_fitted_network_fails_on_its_training_rows(scale_inputs, loss, n_rows, batchnorm, dtype):
     x, y = X[:n_rows], np.exp(T[:n_rows])
     for exponent in [30, 36, 38] if dtype == "f4" else [30, 150, 300, 307, 308]:
         large = (10.0**exponent * x).clip(-np.finfo(dtype).max, np.finfo(dtype).max).astype(dtype)
         model = NormNetRegressor(loss, batchnorm=batchnorm, **SETTINGS)
+        model.set_params(scale_inputs=scale_inputs)
         try:
             model.fit(large, y)
         except ValueError as error:
@@ -171,7 +176,8 @@ def cubed_slope(z, y, out):
 
 def test_activations_of_ones_own_are_checked_on_all_training_rows():
     settings = SETTINGS | {"activation": Activation("cubed", cubed, cubed_slope), "max_iter": 1}
-    model = NormNetRegressor(batchnorm=False, learning_rate_init=1e-12, **settings)
+    settings |= {"scale_inputs": None, "batchnorm": False, "learning_rate_init": 1e-12}
+    model = NormNetRegressor(**settings)
     assert np.isfinite(model.fit(X, T).predict(X)).all()
     with (
         pytest.raises(ValueError, match=r"not finite|non-finite"),
@@ -190,9 +196,10 @@ def test_targets_far_from_0(settings, offset):
     model = NormNetRegressor(**settings).fit(X.astype("f4"), T + offset)
     assert model.coefs_[0].dtype == np.float32
     assert model.score(X.astype("f4"), T + offset) > 0.8
-    y, std = model.predict(X, return_std=True)
+    y, std = model.predict(X.astype("f4"), return_std=True)
     assert y.dtype == std.dtype == ("f4" if abs(offset) < 1e4 else "f8")
     assert len(np.unique(y)) > 100
+    assert model.predict(X).dtype == np.float64
 
 
 @pytest.mark.parametrize("unit", [1e-42, 1e39, 1e200])
@@ -235,3 +242,40 @@ def test_rows_that_do_not_count_do_not_decide_the_precision(weighted):
     settings = SETTINGS | {"standardize_target": False}
     model = NormNetRegressor(**settings).fit(X.astype("f4"), y, weight if weighted else None)
     assert model.coefs_[0].dtype == (np.float32 if weighted else np.float64)
+
+
+# ------------------------------------------------------------------------------- dtype="auto"
+
+FIRST = np.arange(1000) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "x", "y", "expected"),
+    [
+        ({}, MANY, MANY_Y, "f4"),
+        ({}, MANY[:999], MANY_Y[:999], "f8"),
+        ({}, MANY[:999].astype("f4"), MANY_Y[:999], "f4"),
+        ({"solver": "lbfgs"}, MANY, MANY_Y, "f8"),
+        ({"dtype": "float64"}, MANY.astype("f4"), MANY_Y, "f8"),
+        ({}, MANY + 1.7e9 * (np.arange(4) == 2), MANY_Y, "f8"),
+        ({}, MANY * 1e-3 + 1, MANY_Y, "f4"),
+        ({}, np.where(FIRST[:, None], 1e39, MANY), MANY_Y, "f8"),
+        ({}, sparse.csr_matrix(MANY), MANY_Y, "f4"),
+        ({"standardize_target": False}, MANY, MANY_Y + 1e6, "f8"),
+        ({"early_stopping": True}, MANY, MANY_Y, "f8"),  # 900 training rows
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of scales
+def test_automatic_precision(changes, x, y, expected):
+    model = NormNetRegressor(hidden_layer_sizes=(3,), max_iter=1, random_state=0)
+    model.set_params(**changes).fit(x, y)
+    assert model.coefs_[0].dtype == expected
+    assert model.predict(x).dtype == (expected if x.dtype == np.float32 else "f8")
+
+
+def test_automatic_precision_of_a_stream_is_that_of_its_first_chunk():
+    model = NormNetRegressor(hidden_layer_sizes=(3,), random_state=0)
+    model.partial_fit(MANY, MANY_Y).partial_fit(MANY[:10], MANY_Y[:10])
+    assert model.coefs_[0].dtype == np.float32
+    model = clone(model).partial_fit(MANY[:10], MANY_Y[:10]).partial_fit(MANY, MANY_Y)
+    assert model.coefs_[0].dtype == np.float64

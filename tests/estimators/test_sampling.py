@@ -90,9 +90,10 @@ def test_samples_of_probabilities(y, container):
 def test_several_outputs_and_float32():
     model = NormNetRegressor(hidden_layer_sizes=(20,), keep_prob=0.7, random_state=0)
     model.fit(X.astype(np.float32), np.c_[Y, -Y])
-    samples = model.predict_samples(X, 4, random_state=0)
+    samples = model.predict_samples(X.astype(np.float32), 4, random_state=0)
     assert samples.shape == (4, len(X), 2)
     assert samples.dtype == np.float32
+    assert model.predict_samples(X, 4, random_state=0).dtype == np.float64
 
 
 def test_without_dropout_there_is_nothing_to_sample():

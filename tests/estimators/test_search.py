@@ -308,7 +308,7 @@ def test_containers(container, limit, monkeypatch):
 )
 @pytest.mark.filterwarnings("ignore:Training has learned little")
 def test_a_step_that_works_in_place_changes_no_other_fit(step, values, return_train_score):
-    net = clone(CLASSIFIER).set_params(max_iter=15)
+    net = clone(CLASSIFIER).set_params(max_iter=15, scale_inputs=None)
     model = Pipeline([("0", StandardScaler(copy=False)), ("net", net)])
     rows = X[:, :6] * [1, 10, 100, 5, 1, 1] + [3, 50, 1, 0, 2, 9]
     found, _ = both(
@@ -337,7 +337,8 @@ def test_a_step_may_change_targets_and_weights_in_place(return_train_score):
 
 @pytest.mark.usefixtures("all_packed")
 def test_steps_are_told_apart_by_parameters_that_their_pickles_hide():
-    model = Pipeline([("0", InPlace()), ("net", REGRESSOR)])
+    net = clone(REGRESSOR).set_params(scale_inputs=None)
+    model = Pipeline([("0", InPlace()), ("net", net)])
     grid = {"0__factor": [1, 2, 1.0, True, 0.0, -0.0]}
     found, _ = both(model, grid, X_REG.copy(), Y_REG.copy(), cv=3, refit=False)
     first, second, *others = found.cv_results_["mean_test_score"]

@@ -32,6 +32,7 @@ def rates_of(model, monkeypatch, fit):
         update(self, parameters, gradient, state, rate, *rest)
 
     monkeypatch.setattr(SGD, "update", spy)
+    monkeypatch.setenv("SKNORMNET_FUSED", "0")
     fit(model)
     return np.array(rates)
 
@@ -128,9 +129,10 @@ def test_a_stream_learns_about_as_well_as_a_fit():
     x, y = load_digits(return_X_y=True)
     x, y = scale(x), y
     x, y, x_test, y_test = x[:1400], y[:1400], x[1400:], y[1400:]
-    fit = NormNetClassifier(max_iter=5, random_state=0).fit(x, y)
+    settings = {"random_state": 0, "scale_inputs": None}  # already scaled by all rows
+    fit = NormNetClassifier(max_iter=5, **settings).fit(x, y)
     streams = {
-        learning_rate: NormNetClassifier(learning_rate=learning_rate, random_state=0)
+        learning_rate: NormNetClassifier(learning_rate=learning_rate, **settings)
         for learning_rate in ("constant", "cosine")
     }
     for model in streams.values():

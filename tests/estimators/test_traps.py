@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
@@ -19,7 +19,6 @@ from sklearn.preprocessing import StandardScaler
 
 from sknormnet import NormNetClassifier, NormNetRegressor
 from sknormnet.estimators.rows import Rows
-from sknormnet.estimators.scale_warnings import _some
 from sknormnet.estimators.settings import Call, resolve
 from sknormnet.inspection import initialized
 
@@ -48,13 +47,15 @@ def messages_of(function):
 
 # ---------------------------------------------------------------------------- unscaled inputs
 
+UNSCALED = {"scale_inputs": None, "random_state": 0}
+
 
 @pytest.mark.parametrize("settings", [{}, {"batchnorm": False}, {"solver": "sgd"}], ids=str)
 @pytest.mark.parametrize(("kind", "y"), [(NormNetClassifier, Y3), (NormNetRegressor, T)])
 def test_training_on_unscaled_inputs_warns(kind, y, settings):
     data = pd.DataFrame(BAD, columns=["pay", "height", "dose", "time"])
     with pytest.warns(ConvergenceWarning, match="The inputs are not scaled") as caught:
-        kind(**settings, random_state=0).fit(data, y)
+        kind(**settings, **UNSCALED).fit(data, y)
     (message,) = {str(w.message) for w in caught}
     assert "column 'pay' (mean -3.8e+04, standard deviation 9.5e+05)" in message
     assert "column 'time'" in message
@@ -63,13 +64,13 @@ def test_training_on_unscaled_inputs_warns(kind, y, settings):
 
 def test_training_on_unscaled_sparse_inputs_warns():
     with pytest.warns(ConvergenceWarning, match=r"not scaled.*column 0 .*make_pipeline\(MaxAbsSca"):
-        NormNetClassifier(random_state=0).fit(sparse.csr_array(BAD), Y3)
+        NormNetClassifier(**UNSCALED).fit(sparse.csr_array(BAD), Y3)
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_training_on_inputs_of_another_order_of_magnitude_warns(scale):
     with pytest.warns(ConvergenceWarning, match=r"The inputs are not scaled"):
-        NormNetRegressor(batchnorm=False, random_state=0).fit(X * scale, T)
+        NormNetRegressor(batchnorm=False, **UNSCALED).fit(X * scale, T)
 
 
 def test_training_on_a_raw_table_that_stalls_warns():
@@ -77,13 +78,21 @@ def test_training_on_a_raw_table_that_stalls_warns():
     with pytest.warns(
         ConvergenceWarning, match=r"learned little.*column 'proline' \(mean 7.5e\+02"
     ):
-        NormNetClassifier(batchnorm=False, random_state=0).fit(wine.data, wine.target)
+        NormNetClassifier(batchnorm=False, **UNSCALED).fit(wine.data, wine.target)
+
+
+@pytest.mark.parametrize("settings", [{}, {"batchnorm": False}, {"solver": "sgd"}], ids=str)
+@pytest.mark.parametrize("scale_inputs", ["standard", "robust"])
+def test_training_on_inputs_of_any_scale_warns_of_nothing(scale_inputs, settings):
+    model = NormNetRegressor(scale_inputs=scale_inputs, random_state=0, **settings)
+    assert messages_of(lambda: model.fit(BAD, T)) == []
+    assert_allclose(model.predict(BAD), clone(model).fit(X, T).predict(X), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("scale", "max_iter"), [(6, 40), (10, 40), (10, 4), (30, 4)])
 def test_a_loss_that_explodes_warns_whatever_the_inputs(scale, max_iter):
     settings = {"solver": "sgd", "momentum": 0, "learning_rate_init": 0.1, "max_iter": max_iter}
-    model = NormNetRegressor(hidden_layer_sizes=(), batchnorm=False, random_state=0, **settings)
+    model = NormNetRegressor(hidden_layer_sizes=(), batchnorm=False, **UNSCALED, **settings)
     with pytest.warns(ConvergenceWarning, match=r"failed: .*Lower learning_rate_init, or set max"):
         model.fit(X * scale, T)
     assert model.loss_ > 1e10
@@ -92,7 +101,7 @@ def test_a_loss_that_explodes_warns_whatever_the_inputs(scale, max_iter):
 
 def test_an_exploding_loss_in_partial_fit_warns():
     settings = {"solver": "sgd", "momentum": 0, "learning_rate_init": 0.1, "batch_size": 10}
-    model = NormNetRegressor(hidden_layer_sizes=(), batchnorm=False, random_state=0, **settings)
+    model = NormNetRegressor(hidden_layer_sizes=(), batchnorm=False, **UNSCALED, **settings)
     with pytest.warns(ConvergenceWarning, match="Training has failed"):
         model.partial_fit(X * 100, T)
 
@@ -129,6 +138,8 @@ HEALTHY = {
     ),
     "one feature": (NormNetRegressor(random_state=0), X[:, :1], T),
     "one row": (NormNetRegressor(batchnorm=False, random_state=0), X[:1], T[:1]),
+    "missing values": (NormNetRegressor(random_state=0), np.where(X > 2, np.nan, X), T),
+    "words": (NormNetClassifier(random_state=0), FRAME.assign(e=["u", "v"] * 60), Y),
 }
 
 
@@ -160,10 +171,10 @@ def test_scales_are_measured_on_some_rows_only():
             return np.asarray(super().__getitem__(rows))
 
     rows = Rows(np.zeros((5000, 3)).view(Counting), T, None, 1.0, None, np.zeros((5000, 1)))
-    assert [part.shape for part in _some(rows)[:2]] == [(1000, 3), (1000, 1)]
+    assert [part.shape for part in rows.some()[:2]] == [(1000, 3), (1000, 1)]
     assert Counting.taken == 1000
     few = Rows(X, T, None, 1.0, np.array([60, 89, 119]), T[:, None])
-    for part, expected in zip(_some(few), (X, T[:, None]), strict=False):
+    for part, expected in zip(few.some(), (X, T[:, None]), strict=False):
         assert_array_equal(part, expected[[60, 89, 119]])
 
 
@@ -324,27 +335,30 @@ def test_names_are_listed_in_alphabetical_order():
     assert f"must be a str among {names} 'softplus', 'tanh'}}, an instance of" in told
 
 
-# ---------------------------------------------------------------- columns that are no numbers
+# ------------------------------------------------------- columns that cannot become inputs
 
 WORDS = ["u", "v"] * 60
 DAYS = pd.date_range("2020", periods=120)
-NO_NUMBERS = {
-    "category": pd.Categorical(WORDS),
-    "object": pd.Series(WORDS, dtype=object),
-    "string": pd.array(WORDS, dtype="string"),
+DATES = {
     "datetime64": DAYS,
     "datetime64 with a zone": DAYS.tz_localize("UTC"),
     "timedelta64": pd.timedelta_range("1D", periods=120),
     "period": DAYS.to_period("D"),
     "interval": pd.interval_range(0, 120),
+    "dates": DAYS.date,
+    "lists": [[1]] * 120,
+    "words and numbers": ["u", 1] * 60,
 }
-OF_COLUMN_B = r"X must contain only numbers.* with other values: 'b' \(.*OneHotEncoder.*dates"
+OF_COLUMN_B = (
+    r"X has columns that are neither numbers nor text, categories or booleans: 'b' \(.*"
+    r"Convert dates and durations to numbers"
+)
 
 
-@pytest.mark.parametrize("name", NO_NUMBERS)
+@pytest.mark.parametrize("name", DATES)
 @pytest.mark.parametrize("estimator", [CLASSIFIER, REGRESSOR], ids=["classifier", "regressor"])
-def test_columns_that_are_no_numbers_are_named(name, estimator):
-    frame = FRAME.assign(b=NO_NUMBERS[name])
+def test_columns_that_cannot_become_inputs_are_named(name, estimator):
+    frame = FRAME.assign(b=DATES[name])
     model = clone(estimator)
     classes = {"classes": [0, 1]} if estimator is CLASSIFIER else {}
     for method, named in ((model.fit, {}), (model.partial_fit, classes)):
@@ -357,43 +371,51 @@ def test_columns_that_are_no_numbers_are_named(name, estimator):
         model.predict(frame)
 
 
-def test_polars_columns_that_are_no_numbers_are_named():
+def test_polars_columns_that_cannot_become_inputs_are_named():
     frame = pl.DataFrame({"a": X[:, 0], "b": WORDS})
     days = pl.Series("b", np.arange(120)).cast(pl.Date)
     for other in (
-        frame,
-        frame.with_columns(pl.col("b").cast(pl.Categorical)),
         frame.with_columns(days),
         frame.with_columns(days.cast(pl.Datetime)),
+        frame.with_columns(pl.Series("b", [[1]] * 120)),
     ):
         with pytest.raises(ValueError, match=f"^{OF_COLUMN_B}"):
             clone(CLASSIFIER).fit(other, Y)
 
 
 @pytest.mark.parametrize("kind", [np.array, np.ndarray.tolist], ids=["array", "list"])
-def test_words_in_an_array_are_named_by_column(kind):
+def test_words_among_numbers_of_an_array_are_named_by_column(kind):
     data = X.astype(object)
     data[3, 2] = "word"
-    with pytest.raises(
-        ValueError, match=r"^X must contain only numbers .* Columns with other values: 2 \("
-    ):
+    with pytest.raises(ValueError, match=r"^X has columns that are neither .*: 2 \(object: float"):
         clone(CLASSIFIER).fit(kind(data), Y)
 
 
 def test_dates_in_an_array_are_refused():
-    with pytest.raises(ValueError, match=r"Columns with other values: 0 \(datetime64"):
+    with pytest.raises(ValueError, match=r"^X has columns that are neither .*: 0 \(datetime64"):
         clone(CLASSIFIER).fit(DAYS.to_numpy().reshape(-1, 1), Y)
+
+
+@pytest.mark.parametrize("words", [WORDS, pd.Categorical(WORDS)], ids=["words", "category"])
+def test_words_in_a_column_of_numbers_are_named(words):
+    frame = FRAME.assign(b=words)
+    with pytest.raises(ValueError, match=r"^X has columns that are not numbers: 'b' \("):
+        with_parameters(CLASSIFIER, categorical_features=None).fit(frame, Y)
+    model = clone(CLASSIFIER).fit(FRAME, Y)
+    with pytest.raises(ValueError, match=r"^X has columns that are not numbers: 'b' \("):
+        model.predict(frame)
+    with pytest.raises(ValueError, match=r"^X_val has columns that are not numbers: 'b' \("):
+        model.fit(FRAME, Y, X_val=frame, y_val=Y)
 
 
 @pytest.mark.parametrize(
     "column",
     [
-        pd.Categorical(np.tile([1, 2], 60)),
         pd.Series([1, 2] * 60, dtype=object),
         pd.array([1, 2] * 60, dtype="Int64"),
-        pd.array([True, False] * 60, dtype="boolean"),
+        pd.array([1.5, 2] * 60, dtype="Float32"),
     ],
-    ids=["category", "object", "Int64", "boolean"],
+    ids=["object", "Int64", "Float32"],
 )
 def test_numbers_in_other_columns_are_taken_as_numbers(column):
     frame = FRAME.assign(b=column)
@@ -402,20 +424,33 @@ def test_numbers_in_other_columns_are_taken_as_numbers(column):
     assert_array_equal(model.predict_proba(frame), plain.predict_proba(frame.astype(float)))
 
 
-def test_missing_and_infinite_values_are_named_by_column():
-    frame = FRAME.copy()
-    frame.loc[[3, 4], "b"] = np.nan
-    match = r"^Input X contains NaN. Columns: 'b'. Impute .*make_pipeline\(SimpleImputer\(\)"
-    integers = FRAME.assign(b=pd.array([None] + [2] * 119, dtype="Int64"))
-    nulls = pl.DataFrame({"a": X[:, 0], "b": [None] + [1.0] * 119})
-    for data in (frame, integers, nulls):
+@pytest.mark.parametrize(
+    "column",
+    [pd.Categorical(np.tile([1, 2], 60)), pd.array([True, False] * 60, dtype="boolean")],
+    ids=["category", "boolean"],
+)
+def test_categories_of_numbers_are_numbers_on_demand(column):
+    frame = FRAME.assign(b=column)
+    model = with_parameters(CLASSIFIER, categorical_features=None).fit(frame, Y)
+    plain = clone(CLASSIFIER).fit(frame.astype(float), Y)
+    assert_array_equal(model.predict_proba(frame), plain.predict_proba(frame.astype(float)))
+
+
+def test_infinite_values_are_named_by_column():
+    data, words = X.copy(), WORDS
+    data[3, 1] = np.inf
+    frame = pd.DataFrame(data, columns=list("abcd"))
+    nullable = frame.astype({"b": "Float64"})
+    match = r"^Input X contains infinity.* Columns?: 'b'"
+    for given in (frame, nullable, pl.DataFrame(frame), frame.assign(d=words)):
         with pytest.raises(ValueError, match=match):
-            clone(CLASSIFIER).fit(data, Y)
-    for data in (frame.to_numpy(), sparse.csr_array(frame.to_numpy())):
-        with pytest.raises(ValueError, match=r"^Input X contains NaN. Columns: 1\. "):
-            clone(CLASSIFIER).fit(data, Y)
-    with pytest.raises(ValueError, match=r"^Input X contains infinity .* Columns: 'b'\.$"):
-        clone(CLASSIFIER).fit(frame.replace(np.nan, np.inf), Y)
+            clone(CLASSIFIER).fit(given, Y)
+    for given in (data, sparse.csr_array(data)):
+        with pytest.raises(ValueError, match=r"^Input X contains infinity .* Columns: 1\.$"):
+            clone(CLASSIFIER).fit(given, Y)
+    model = clone(CLASSIFIER).fit(FRAME.assign(d=words), Y)
+    with pytest.raises(ValueError, match=match):
+        model.predict(frame.assign(d=words))
 
 
 def test_words_as_targets_of_regression_are_refused():
@@ -430,7 +465,7 @@ def test_words_as_targets_of_regression_are_refused():
     ("given", "message"),
     [
         ({"X_val": X[:, 1:]}, "^X_val has 3 features, but"),
-        ({"X_val": X * np.nan}, "^Input X_val contains NaN"),
+        ({"X_val": np.abs(X) * np.inf}, "^Input X_val contains infinity .* Columns: 0, 1, 2, 3"),
         ({"y_val": Y * np.nan}, "^Input y_val contains NaN"),
         ({"y_val": Y + 1}, "^`y_val` has classes not in"),
         ({"y_val": Y[1:]}, "^Found X_val and y_val with inconsistent numbers of samples"),

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.initializers import INITIALIZERS
-from sknormnet.nn.layers import ActivationLayer, BatchNorm, Dense, Dropout, Layer
+from sknormnet.nn.layers import ActivationLayer, BatchNorm, Dense, Dropout, Embedding, Layer
 from sknormnet.nn.layers.dropout import StackedDropout
 
 HE = INITIALIZERS["he_normal"]
@@ -28,7 +28,7 @@ DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def arrays_of(layer, dtype=np.float64, seed=0):
     """The arrays that a network would pass to the layer, with random parameters."""
     rng = np.random.default_rng(seed)
-    arrays = SimpleNamespace(dtype=np.dtype(dtype), stack_shape=())
+    arrays = SimpleNamespace(dtype=np.dtype(dtype), stack_shape=(), fused=False)
     for name, shape in layer.parameters.items():
         setattr(arrays, name, rng.normal(size=shape).astype(dtype))
         setattr(arrays, f"d_{name}", np.full(shape, np.nan, dtype))
@@ -61,9 +61,9 @@ def words(*draws):
 
 
 def test_every_layer_is_tested():
-    # StackedDropout is tested in test_stacks.py.
+    # StackedDropout is tested in test_stacks.py, and Embedding in test_embedding.py.
     ours = {x for x in Layer.__subclasses__() if x.__module__.startswith("sknormnet.")}
-    assert {type(layer) for layer in LAYERS.values()} == ours - {StackedDropout}
+    assert {type(layer) for layer in LAYERS.values()} == ours - {StackedDropout, Embedding}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from plans import Recorder, Scores, plan_of
 from scipy import sparse
 
-from sknormnet.inputs import BinEncoder
+from sknormnet.inputs import fit_inputs
 from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.losses import LOSSES, BinaryLogLoss, MulticlassLogLoss
@@ -26,6 +26,9 @@ from sknormnet.training.trainer import Trainer, TrainingState
 
 N_ROWS, N_FEATURES, N_CLASSES, BATCH = 50, 6, 4, 16
 RATES = 0.01, 0.003, 0.02
+BINS = {"scale": None, "n_bins": 3}
+LEVELS = {"n_levels": [0, 3, 3, 3, 3, 0]}
+EMBEDDED = LEVELS | {"one_hot_max": 2}
 FALLING = Custom(lambda progress: 1 / (1 + 150 * progress))
 LOSS = {**LOSSES, "binary": BinaryLogLoss(0.1), "multiclass": MulticlassLogLoss(0.1)}
 
@@ -37,7 +40,8 @@ class Case:
     batchnorm: str | None = "after"
     keep_probs: tuple = (1.0, 0.8, 0.5)
     input_keep_probs: tuple = (1.0, 1.0, 1.0)
-    edges: tuple | None = None  # largest edge of each member's bins
+    inputs: dict | None = None  # how columns become inputs; None for rows as they are
+    units: tuple = (1.0, 1.0, 1.0)  # of the rows that each member's inputs are fitted to
     alphas: tuple = (0.0, 0.1, 1.0)
     max_grad_norms: tuple = (None, None, None)
     max_epochs: tuple = (3, 3, 3)
@@ -71,9 +75,14 @@ CASES = {
     "in order": Case(shuffle=False),
     "folds": Case(same_data=False),
     "folds in order": Case(same_data=False, shuffle=False, weighted=True),
-    "in bins": Case(edges=(1.0, 1.0, 1.0)),
-    "in bins of their own": Case(edges=(0.5, 1.0, 2.0), weighted=True),
-    "in bins, sparse": Case(edges=(1.0, 1.0, 2.0), kind=sparse.csr_array),
+    "in bins": Case(inputs=BINS),
+    "in bins of their own": Case(inputs=BINS, units=(0.5, 1.0, 2.0), weighted=True),
+    "in bins, sparse": Case(inputs=BINS, units=(1.0, 1.0, 2.0), kind=sparse.csr_array),
+    "scaled": Case(inputs={}, units=(1.0, 1.0, 2.0)),
+    "scaled, sparse": Case(inputs={}, units=(1.0, 1.0, 2.0), kind=sparse.csr_array),
+    "levels": Case(inputs=LEVELS | {"scale": "robust"}, units=(0.5, 1.0, 1.0)),
+    "levels embedded": Case(inputs=EMBEDDED, units=(0.5, 1.0, 1.0), weighted=True),
+    "levels embedded, folds": Case(inputs=EMBEDDED, same_data=False, dtype=np.float32),
     "float32": Case(dtype=np.float32, optimizers=optimizers(SGD, "momentum", (0.1, 0.2, 0.3))),
 }
 
@@ -86,13 +95,26 @@ def targets(loss, rng, n_rows):
     return rng.uniform(0.5, 2, (n_rows, N_CLASSES))
 
 
+def rows_of(case, rng):
+    """The rows of a member; encoded ones have few levels, or values, and missing ones."""
+    X = rng.normal(size=(N_ROWS, N_FEATURES)) * (rng.random((N_ROWS, 1)) < 0.9)
+    if case.inputs is not None:
+        X[:, 1:5] = rng.integers(0, 3, (N_ROWS, 4))
+        X[3, 0] = X[5, 2] = np.nan
+    return X
+
+
 def encoders_of(case):
-    """The encoder of each member; members with the same edges have the same one."""
-    if case.edges is None:
+    """The encoder of each member; members with the same unit and rows have the same one."""
+    if case.inputs is None:
         return (None,) * 3
-    edges = np.linspace([-1.0, 0], [0.5, 1], 4, dtype=case.dtype)
-    found = {x: BinEncoder(N_FEATURES, (4, 1), x * edges) for x in {*case.edges}}
-    return tuple(found[x] for x in case.edges)
+    kind = np.asarray if "n_bins" in case.inputs else case.kind
+    found = {}
+    for k, unit in enumerate(case.units):
+        seed = 0 if case.same_data else k
+        X = rows_of(case, np.random.default_rng(seed)) * [unit, 1, 1, 1, 1, unit]
+        found.setdefault((seed, unit), fit_inputs(kind(X), **case.inputs, dtype=case.dtype))
+    return tuple(found[0 if case.same_data else k, x] for k, x in enumerate(case.units))
 
 
 def trainers_of(case, members=range(3), kind=Trainer, observers=(), **settings):
@@ -103,13 +125,14 @@ def trainers_of(case, members=range(3), kind=Trainer, observers=(), **settings):
 
 def trainer_of(case, k, encoder, kind, observers, settings):
     rng = np.random.default_rng(0 if case.same_data else k)
-    X = case.kind(rng.normal(size=(N_ROWS, N_FEATURES)) * (rng.random((N_ROWS, 1)) < 0.9))
+    X = case.kind(rows_of(case, rng))
     weight = rng.uniform(0.5, 2, N_ROWS) if case.weighted else None
     y = targets(case.loss, rng, N_ROWS)
     network = mlp(
         N_FEATURES if encoder is None else encoder.n_outputs,
         (8, 5),
         N_CLASSES,
+        embedding_sizes=() if encoder is None else encoder.embedding_sizes,
         activations=[ACTIVATIONS["relu"], ACTIVATIONS["tanh"]],
         inits=[INITIALIZERS["he_normal"]] * 3,
         batchnorm=case.batchnorm,
@@ -292,7 +315,10 @@ def test_a_stack_stops_before_a_batch_when_it_is_told_to():
 # ----------------------------------------------------------------------- batches of a stack
 
 
-@pytest.mark.parametrize("name", ["folds", "weighted", "in bins of their own", "in bins, sparse"])
+@pytest.mark.parametrize(
+    "name",
+    ["folds", "weighted", "in bins of their own", "in bins, sparse", "scaled", "levels embedded"],
+)
 def test_each_network_gets_the_batches_of_its_own_samples(name):
     case = CASES[name]
     members = [trainer.samples for trainer in trainers_of(case)]
@@ -348,7 +374,7 @@ def test_networks_that_make_one_stack(changes):
         {"batchnorm": "before"},
         {"dtype": np.float32},
         {"kind": sparse.csr_array},
-        {"edges": (1.0, 1.0, 1.0)},
+        {"inputs": BINS},
         {"optimizers": (SGD(),) * 3},
         {"optimizers": (Adam(beta_1=0.5),) * 3},
         {"shuffle": False},

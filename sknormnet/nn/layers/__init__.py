@@ -4,6 +4,7 @@ from sknormnet.nn.layers.activation import ActivationLayer
 from sknormnet.nn.layers.batchnorm import BatchNorm
 from sknormnet.nn.layers.dense import Dense
 from sknormnet.nn.layers.dropout import Dropout
+from sknormnet.nn.layers.embedding import Embedding
 from sknormnet.nn.layers.layer import Arrays, Backward, Forward, Layer
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "BatchNorm",
     "Dense",
     "Dropout",
+    "Embedding",
     "Forward",
     "Layer",
 ]

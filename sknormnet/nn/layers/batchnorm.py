@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sknormnet._aligned import aligned_empty
+from sknormnet._fused import compiled
 from sknormnet.nn.folding import FoldedNetwork
 from sknormnet.nn.layers.layer import Arrays, Forward, Layer
 from sknormnet.nn.moments import Chunk, weighted_moments
@@ -76,33 +77,87 @@ class BatchNorm(Layer):
         std, scale, row = np.empty((3, *gamma.shape), gamma.dtype)
         ones = np.ones((1, n_rows), gamma.dtype)
         dot = dot_for(gamma.ndim)
+        center, scale_and_shift, gradient_of_inputs = PASSES
+        if arrays.fused:
+            center, scale_and_shift, gradient_of_inputs = (
+                compiled(loop, gamma.ndim) for loop in LOOPS
+            )
 
         def forward(x, row_weight, rng):
             dot(row_weight, x, mean)
-            np.subtract(x, mean, out=centered)
-            np.multiply(centered, centered, out=y)
+            center(x, mean, centered, y)
             dot(row_weight, y, var)
             np.add(var, self.epsilon, out=std)
             np.sqrt(std, out=std)
             np.divide(gamma, std, out=scale)
-            np.multiply(centered, scale, out=y)
-            np.add(y, beta, out=y)
+            scale_and_shift(centered, scale, beta, y)
 
             def backward(d_y):
                 # With z = centered / std, the normalized x:
                 #   d_x = scale * (d_y - row_weight * (sum(d_y) + z * sum(d_y * z)))
-                # The next layer has used y already, so y serves as a buffer.
+                # The next layer has used y already, so y serves as a buffer and for d_x.
                 dot(ones, d_y, d_beta)
                 np.multiply(d_y, centered, out=y)
                 dot(ones, y, d_gamma)
                 np.divide(d_gamma, std, out=d_gamma)
                 np.divide(d_gamma, std, out=row)
-                np.multiply(centered, row, out=y)
-                np.add(y, d_beta, out=y)
-                np.multiply(y, row_weight.mT, out=y)
-                np.subtract(d_y, y, out=d_y)
-                return np.multiply(d_y, scale, out=d_y)
+                gradient_of_inputs(d_y, centered, row, d_beta, row_weight.mT, scale, y)
+                return y
 
             return y, backward
 
         return forward
+
+
+def _center(x, mean, centered, squares) -> None:
+    """``centered = x - mean``; ``squares = centered**2``."""
+    np.subtract(x, mean, out=centered)
+    np.multiply(centered, centered, out=squares)
+
+
+def _center_loop(x, mean, centered, squares) -> None:
+    # 256 x 512 in float32: 14 us instead of 30 us
+    n_rows = len(x) // len(mean)
+    for i in range(len(x)):
+        k = i // n_rows
+        for j in range(x.shape[1]):
+            centered[i, j] = x[i, j] - mean[k, j]
+            squares[i, j] = centered[i, j] * centered[i, j]
+
+
+def _scale_and_shift(x, scale, shift, y) -> None:
+    """``y = x * scale + shift``."""
+    np.multiply(x, scale, out=y)
+    np.add(y, shift, out=y)
+
+
+def _scale_and_shift_loop(x, scale, shift, y) -> None:
+    # 256 x 512 in float32: 9 us instead of 32 us
+    n_rows = len(x) // len(scale)
+    for i in range(len(x)):
+        k = i // n_rows
+        for j in range(x.shape[1]):
+            y[i, j] = x[i, j] * scale[k, j] + shift[k, j]
+
+
+def _gradient_of_inputs(d_y, centered, row, d_beta, row_weight, scale, d_x) -> None:
+    """``d_x = scale * (d_y - row_weight * (d_beta + centered * row))``."""
+    np.multiply(centered, row, out=d_x)
+    np.add(d_x, d_beta, out=d_x)
+    np.multiply(d_x, row_weight, out=d_x)
+    np.subtract(d_y, d_x, out=d_x)
+    np.multiply(d_x, scale, out=d_x)
+
+
+def _gradient_of_inputs_loop(d_y, centered, row, d_beta, row_weight, scale, d_x) -> None:
+    # 256 x 512 in float32: 16 us instead of 70 us
+    n_rows = len(d_y) // len(scale)
+    for i in range(len(d_y)):
+        k = i // n_rows
+        for j in range(d_y.shape[1]):
+            weighted = (centered[i, j] * row[k, j] + d_beta[k, j]) * row_weight[i, 0]
+            d_x[i, j] = (d_y[i, j] - weighted) * scale[k, j]
+
+
+PASSES = _center, _scale_and_shift, _gradient_of_inputs
+LOOPS = _center_loop, _scale_and_shift_loop, _gradient_of_inputs_loop

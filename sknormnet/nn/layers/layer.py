@@ -8,6 +8,7 @@ its flat vectors, as attributes of `arrays`:
     mean, var               statistics of the batch, which the forward pass of batch norm fills
     dtype                   of all arrays
     stack_shape             () for one network, (n_networks,) for a stack of networks
+    fused                   whether to work in compiled loops, see sknormnet/_fused.py
 
 Rows are axis -2 and units are axis -1. For a stack of networks, all arrays have one more axis
 in front, and the same code serves both. A sparse x of a stack is a list of matrices.
@@ -89,6 +90,10 @@ class Layer(ABC):
     @abstractmethod
     def forward_inference(self, x: Any, arrays: Arrays) -> Any:
         """Return y as in prediction, in a new array: no dropout, fixed statistics."""
+
+    def embeddings(self, arrays: Arrays) -> list[np.ndarray]:
+        """Return the trained vectors of categorical inputs, a table for each."""
+        return []
 
     def forward_sample(self, x: Any, arrays: Arrays, rng: np.random.Generator) -> Any:
         """Return y as in prediction, but with the layer's noise, if it has any."""

@@ -1,0 +1,92 @@
+"""Fit the encoder of the inputs on training rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+from sknormnet.inputs.categorical import fit_categorical
+from sknormnet.inputs.encoder import InputEncoder
+from sknormnet.inputs.measures import Rows
+from sknormnet.inputs.numeric import fit_numeric, fit_sparse
+
+ONE_HOT_MAX = 32  # levels; embeddings have brought nothing on tables with fewer
+
+
+def fit_inputs(
+    X: Any,
+    *,
+    rows: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+    n_levels: Sequence[int] | np.ndarray | None = None,
+    scale: str | None = "standard",
+    n_bins: int = 0,
+    one_hot_max: int = ONE_HOT_MAX,
+    keep_absent: bool = False,
+    dtype: Any = np.float64,
+) -> InputEncoder:
+    """Fit the encoder of the inputs on training rows.
+
+    X is read in chunks and never copied. Equal weights have no effect, and a row of weight 2
+    counts like two rows. Bin edges, medians and quartiles are those of up to 10,000 evenly
+    spaced training rows.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        Numbers, with NaN for missing values, and levels as their numbers. Columns of a sparse X
+        are divided by the root mean square of their nonzero values, and neither centered nor
+        put into bins.
+    rows : ndarray of int or None
+        Indices of the training rows; None for all rows.
+    weight : ndarray of shape (n_samples,) or None
+        Sample weights of all rows of X.
+    n_levels : sequence of int or None
+        For each column, its number of levels, or 0 if it is numeric. None if all are numeric.
+    scale : {"standard", "robust"} or None
+        Mean and standard deviation; median and interquartile range, followed by smooth clipping;
+        or no scale.
+    n_bins : int
+        Bins of each numeric column with more distinct values than that.
+    one_hot_max : int
+        A column with more levels stays level numbers, for an embedding.
+    keep_absent : bool, default=False
+        Whether levels without a training row keep an input of their own, so that later rows can
+        train it. If not, they are unknown.
+    dtype : dtype
+        Working precision: float32 or float64.
+
+    Returns
+    -------
+    encoder : InputEncoder
+    """
+    training, counts = Rows(X, rows, weight), np.zeros(X.shape[1], int)
+    if n_levels is not None:
+        counts[:] = n_levels
+    is_numeric = counts == 0
+    missing_share = np.zeros(X.shape[1])
+    if issparse(X):
+        numeric, missing_share[:] = fit_sparse(training, method=scale, dtype=dtype)
+    else:
+        columns = None if is_numeric.all() else np.flatnonzero(is_numeric)
+        numeric, missing_share[is_numeric] = fit_numeric(
+            training, columns, method=scale, n_bins=n_bins, dtype=dtype
+        )
+    categorical = None
+    if not is_numeric.all():
+        categorical = fit_categorical(
+            *(training, np.flatnonzero(~is_numeric), counts[~is_numeric]),
+            one_hot_max=one_hot_max,
+            keep_absent=keep_absent,
+            dtype=dtype,
+        )
+        missing_share[~is_numeric] = categorical.missing_share
+    return InputEncoder(
+        X.shape[1],
+        tuple(np.flatnonzero(is_numeric).tolist()),
+        tuple(np.flatnonzero(~is_numeric).tolist()),
+        numeric,
+        categorical,
+        missing_share,
+    )

@@ -1,0 +1,280 @@
+"""Numeric columns as inputs of a network: scaled, in bins, with indicators of missing values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import SimpleNamespace
+
+import numpy as np
+
+from sknormnet._quantiles import quantiles
+from sknormnet.inputs.measures import Rows, nonzero_size, ranges, standard_deviations
+
+ROUNDING = 16 * np.finfo(np.float64).eps  # spread of a constant column, relative to its values
+NARROW = 1e-12  # narrower bins are steps
+QUARTILES = 0.25, 0.5, 0.75
+
+
+@dataclass(frozen=True, eq=False)
+class NumericEncoder:
+    """The inputs that numeric columns become, fitted on training rows.
+
+    A column x becomes ``z = (x - center) / scale``. With ``method="robust"``, z is smoothly
+    clipped to the range from -3 to 3, ``z / sqrt(1 + (z / 3)**2)``. Each bin between adjacent
+    edges of a column adds the ramp ``2 * clip((z - a) / (b - a), 0, 1) - 1``, where a and b are
+    the encoded edges. A bin of width 0 is a step.
+
+    A missing value becomes 0 in z and in its ramps; with ``method=None``, z is the center. Columns
+    with missing values in the training rows have an indicator, which is 1 for a missing value
+    and else 0.
+
+    The outputs are all z, then the ramps (all columns of the first bin first), then the
+    indicators. For a stack, all arrays have one more axis in front.
+
+    Parameters
+    ----------
+    method : {"standard", "robust"} or None
+        None for ``z = x``.
+    center, scale : ndarray of shape (1, n_columns)
+        A constant column has the scale 0 and z = 0. With ``method=None``, the center is the mean
+        and the scale is 1.
+    with_missing : tuple of int
+        Columns with an indicator.
+    binned : tuple of int
+        Columns in bins.
+    bin_edges : ndarray of shape (n_bins + 1, n_binned)
+        In the unit of the column.
+    dtype : dtype
+        Working precision. The arrays are of float64 and are cast once.
+
+    References
+    ----------
+    Holzmüller, Grinsztajn and Steinwart (2024), "Better by default: strong pre-tuned MLPs and
+    boosted trees on tabular data", arXiv 2407.04491: robust scale and smooth clipping.
+
+    Gorishniy, Rubachev and Babenko (2022), "On embeddings for numerical features in tabular deep
+    learning", arXiv 2203.05556: ramps.
+    """
+
+    method: str | None
+    center: np.ndarray
+    scale: np.ndarray
+    with_missing: tuple[int, ...]
+    binned: tuple[int, ...]
+    bin_edges: np.ndarray
+    dtype: np.dtype
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns."""
+        return self.center.shape[-1]
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins of each column in bins."""
+        return self.bin_edges.shape[-2] - 1
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of inputs of the network."""
+        return self.n_columns + self.n_bins * len(self.binned) + len(self.with_missing)
+
+    @property
+    def keeps_values(self) -> bool:
+        """Whether rows without missing values are their own encoding."""
+        return self.method is None and self.n_outputs == self.n_columns
+
+    @property
+    def keeps_zeros(self) -> bool:
+        """Whether zeros stay zeros, and missing values become zeros."""
+        return not self.binned and not self.center.any()
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether rows without missing values are ``x * scale + shift``."""
+        return self.method != "robust" and self.n_outputs == self.n_columns
+
+    @property
+    def slope(self) -> np.ndarray:
+        """1 / scale, and 0 for constant columns; of shape (1, n_columns)."""
+        return np.divide(1, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
+
+    def scale_and_shift(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return scale and shift of an affine encoding, of shape (1, n_columns)."""
+        if self.method is None:
+            return np.ones_like(self.center), np.zeros_like(self.center)
+        return self.slope, -self.center * self.slope
+
+    def bound(self, largest: float) -> float:
+        """Return a bound on |outputs| for |x| up to `largest`."""
+        if self.method == "robust":
+            return 3.0
+        scale, shift = self.scale_and_shift()
+        size = np.abs(self.center) if self.method is None else np.abs(shift)
+        return float(np.max(largest * scale + size, initial=1.0))
+
+    def encode(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Fill `y` with the encoded rows.
+
+        Parameters
+        ----------
+        x : ndarray of shape (..., n_rows, n_columns)
+        y : ndarray of shape (..., n_rows, n_outputs)
+        """
+        n_values = self.n_outputs - len(self.with_missing)
+        values, indicators = y[..., :n_values], y[..., n_values:]
+        with np.errstate(over="ignore"):
+            z = self._standardized(x)
+            # One cheap test for missing values, and for squares that overflow
+            is_ordinary = np.isfinite(np.vdot(z, z))
+            if self.method == "robust":
+                clip_smoothly(z, is_ordinary=is_ordinary)
+            values[..., : self.n_columns] = z
+            if self.binned:
+                self._fill_ramps(z, values[..., self.n_columns :])
+        indicators[...] = 0 if is_ordinary else np.isnan(z[..., self.with_missing])
+        if not is_ordinary:
+            np.copyto(values, self._working.neutral, where=np.isnan(values))
+
+    def _standardized(self, x: np.ndarray) -> np.ndarray:
+        if self.method is None:
+            return x
+        z = np.subtract(x, self._working.center)
+        return np.multiply(z, self._working.slope, out=z)
+
+    def _fill_ramps(self, z: np.ndarray, y: np.ndarray) -> None:
+        w = self._working
+        ramps = y.reshape(*y.shape[:-1], self.n_bins, len(self.binned))
+        if len(self.binned) < self.n_columns:
+            z = z.take(w.binned, axis=-1)
+        np.subtract(z[..., None, :], w.lower, out=ramps)
+        np.multiply(ramps, w.ramp_slope, out=ramps)
+        np.subtract(ramps, 1, out=ramps)
+        np.clip(ramps, -1, 1, out=ramps)
+
+    @cached_property
+    def _working(self) -> SimpleNamespace:
+        """The arrays in the working precision."""
+        dtype, w = self.dtype, SimpleNamespace()
+        w.center, w.slope = self.center.astype(dtype), self.slope.astype(dtype)
+        w.neutral = np.zeros((*self.center.shape[:-1], self.n_outputs - len(self.with_missing)))
+        if self.method is None:
+            w.neutral[..., : self.n_columns] = self.center
+        w.neutral = w.neutral.astype(dtype)
+        w.binned = np.array(self.binned, int)
+        edges = self.bin_edges.astype(dtype)
+        if self.method is not None:  # with the operations of the rows, so that edges stay edges
+            edges = (edges - w.center[..., w.binned]) * w.slope[..., w.binned]
+        if self.method == "robust":
+            clip_smoothly(edges, is_ordinary=False)
+        w.lower = edges[..., None, :-1, :]
+        widths = np.maximum(np.diff(edges, axis=-2), dtype.type(NARROW))
+        w.ramp_slope = (2 / widths)[..., None, :, :]
+        return w
+
+    def __getstate__(self) -> dict:
+        return {name: x for name, x in vars(self).items() if name != "_working"}
+
+
+def clip_smoothly(z: np.ndarray, *, is_ordinary: bool) -> None:
+    """Replace z by ``z / sqrt(1 + (z / 3)**2)``; NaN stays NaN.
+
+    With ``is_ordinary=True``, the squares of z must not overflow.
+    """
+    if not is_ordinary:
+        far = np.finfo(z.dtype).max ** 0.25  # beyond it, the result is 3
+        np.clip(z, -far, far, out=z)
+    root = np.square(z)
+    root *= 1 / 9
+    root += 1
+    z /= np.sqrt(root, out=root)
+
+
+def fit_numeric(
+    rows: Rows, columns: np.ndarray | None, *, method: str | None, n_bins: int, dtype: np.dtype
+) -> tuple[NumericEncoder, np.ndarray]:
+    """Fit the encoder of numeric columns of a dense X, and return their shares of missing values.
+
+    None stands for all columns.
+    """
+    found, (sample, weight) = ranges(rows, columns), rows.sample()
+    sample = sample if columns is None else sample[:, columns]
+    center, scale = found.mean, np.ones_like(found.mean)
+    size = np.maximum(np.abs(found.low), np.abs(found.high))
+    if method == "standard":
+        scale = standard_deviations(rows, columns, found)
+    elif method == "robust":
+        low, center, high = quantiles_of_present(sample, QUARTILES, weight)
+        # If half of the rows are equal, the range decides, as in the reference above.
+        scale = np.where(high > low, high - low, (found.high - found.low) / 2)
+        # A single value of 1e30 must not make the quartiles look like rounding errors.
+        size = np.where(high > low, np.maximum(np.abs(low), np.abs(high)), size)
+    scale = scale if method is None else without_rounding(scale, size, dtype)
+    binned = binned_columns(sample, n_bins)
+    edges = np.zeros((n_bins + 1, 0))
+    if binned:
+        edges = quantiles_of_present(sample[:, binned], np.arange(n_bins + 1) / n_bins, weight)
+    encoder = NumericEncoder(
+        method,
+        center[None],
+        scale[None],
+        tuple(np.flatnonzero(found.missing_share).tolist()),
+        binned,
+        edges,
+        np.dtype(dtype),
+    )
+    return encoder, found.missing_share
+
+
+def fit_sparse(
+    rows: Rows, *, method: str | None, dtype: np.dtype
+) -> tuple[NumericEncoder, np.ndarray]:
+    """Fit the encoder of a sparse X, which keeps zeros, and return shares of missing values.
+
+    The scale of a column is the root mean square of its nonzero values.
+    """
+    scale, missing_share = nonzero_size(rows)
+    scale = without_rounding(scale, 0, dtype)
+    with_missing = tuple(np.flatnonzero(missing_share).tolist())
+    no_edges = np.zeros((1, 0))
+    center = np.zeros_like(scale)[None]
+    encoder = NumericEncoder(
+        method, center, scale[None], with_missing, (), no_edges, np.dtype(dtype)
+    )
+    return encoder, missing_share
+
+
+def without_rounding(scale: np.ndarray, size: np.ndarray | int, dtype: np.dtype) -> np.ndarray:
+    """Return the scale with 0 for columns of this size that vary by rounding errors only.
+
+    So do columns whose scale has no inverse in the working precision.
+    """
+    least = np.maximum(ROUNDING * size, 2 / float(np.finfo(dtype).max))
+    return np.where(scale > least, scale, 0)
+
+
+def binned_columns(sample: np.ndarray, n_bins: int) -> tuple[int, ...]:
+    """Return the columns with more distinct values than bins; none if `n_bins` is 0."""
+    if n_bins == 0:
+        return ()
+    return tuple(k for k, x in enumerate(sample.T) if len(distinct(x)) > n_bins)
+
+
+def distinct(x: np.ndarray) -> np.ndarray:
+    """Return the sorted distinct values without NaN."""
+    return np.unique(x[~np.isnan(x)])
+
+
+def quantiles_of_present(
+    sample: np.ndarray, orders: Sequence[float] | np.ndarray, weight: np.ndarray | None
+) -> np.ndarray:
+    """Return the quantiles of each column without its missing values, in float64."""
+    found = np.zeros((len(orders), sample.shape[1]))
+    is_present = ~np.isnan(sample)
+    complete = is_present.all(axis=0)
+    found[:, complete] = quantiles(sample[:, complete], orders, weight) if complete.any() else 0
+    for k in np.flatnonzero(~complete & is_present.any(axis=0)):
+        rows = is_present[:, k]
+        own = None if weight is None else weight[rows]
+        found[:, k] = quantiles(sample[rows, k : k + 1], orders, own)[:, 0]
+    return found

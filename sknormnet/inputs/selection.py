@@ -1,0 +1,111 @@
+"""Which columns are categorical: the parameter `categorical_features`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def chosen_columns(categorical_features: Any, n_columns: int, names: Sequence | None) -> np.ndarray:
+    """Return the mask of the columns that `categorical_features` names.
+
+    Parameters
+    ----------
+    categorical_features : None or array-like of {bool, int, str}
+        A mask, indices or names.
+    n_columns : int
+    names : sequence or None
+        Names of the columns.
+
+    Returns
+    -------
+    mask : ndarray of bool of shape (n_columns,)
+
+    Raises
+    ------
+    ValueError
+        In the cases, and with the messages, of HistGradientBoostingClassifier.
+    """
+    mask = np.zeros(n_columns, bool)
+    chosen = np.asarray([] if categorical_features is None else categorical_features)
+    if chosen.size == 0:
+        return mask
+    if chosen.dtype.kind in "UO":
+        mask[_named(chosen, names)] = True
+    elif chosen.dtype.kind == "b":
+        if chosen.shape != mask.shape:
+            raise ValueError(
+                "categorical_features set as a boolean mask must have shape (n_features,)"
+                f" = {mask.shape}. Got shape {chosen.shape} instead."
+            )
+        mask[...] = chosen
+    elif chosen.dtype.kind in "iu":
+        if chosen.min() < 0 or chosen.max() >= n_columns:
+            raise ValueError(
+                "categorical_features set as integer indices must be in [0, n_features - 1] ="
+                f" [0, {n_columns - 1}]. Got {chosen.tolist()} instead."
+            )
+        mask[chosen] = True
+    else:
+        raise ValueError(
+            "categorical_features must be 'from_dtype', None or an array-like of bool, int or"
+            f" str. Got dtype {chosen.dtype} instead."
+        )
+    return mask
+
+
+def _named(chosen: np.ndarray, names: Sequence | None) -> list[int]:
+    """Return the indices of the columns with these names."""
+    others = sorted({type(x).__name__ for x in chosen.tolist() if not isinstance(x, str)})
+    if others:
+        raise ValueError(
+            "categorical_features must be an array-like of bool, int or str. Got elements of"
+            f" type {' and '.join(others)} instead."
+        )
+    if names is None:
+        raise ValueError(
+            "categorical_features contains names of columns, but X has no names. Pass a"
+            " DataFrame, or use a mask or indices."
+        )
+    unknown = [x for x in chosen.tolist() if x not in names]
+    if unknown:
+        raise ValueError(
+            f"categorical_features has the name {unknown[0]!r}, which X has no column of. Its"
+            f" columns are {list(names)}."
+        )
+    return [names.index(x) for x in chosen.tolist()]
+
+
+def given_levels(
+    categories: Any, mask: np.ndarray, names: Sequence | None
+) -> dict[int, Sequence[Any]]:
+    """Return the levels of the columns that the parameter `categories` gives.
+
+    Parameters
+    ----------
+    categories : "auto", sequence of array-like or dict of array-like
+        One array-like for each categorical column, in the order of the columns; or by name, or
+        by index for an X without names, for some of them.
+    mask : ndarray of bool of shape (n_columns,)
+        The categorical columns.
+    names : sequence or None
+        Names of the columns.
+    """
+    if isinstance(categories, str) and categories == "auto":
+        return {}
+    columns = np.flatnonzero(mask).tolist()
+    if not isinstance(categories, dict):
+        if len(categories) != len(columns):
+            raise ValueError(
+                "categories must have one array-like for each categorical column"
+                f" ({len(columns)}). Got {len(categories)} instead."
+            )
+        return dict(zip(columns, categories, strict=True))
+    labels = [k if names is None else names[k] for k in columns]
+    unknown = [x for x in categories if x not in labels]
+    if unknown:
+        raise ValueError(
+            f"categories has the column {unknown[0]!r}, which is not categorical. The categorical"
+            f" columns are {labels}."
+        )
+    return {k: categories[x] for k, x in zip(columns, labels, strict=True) if x in categories}
