@@ -85,7 +85,9 @@ network = SimpleNamespace(parameters=np.zeros(10), statistics=np.zeros(0))
 Adam().updater(fused=use_fused(network, 10, {n_steps}))
 print("numba" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["False"]
 
 

@@ -414,7 +414,7 @@ from sknormnet.inputs import read_columns
 X = [[1, "a"]]
 assert read_columns(X).to_array(X).tolist() == [[1, 0]]
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)
 
 
 @pytest.mark.parametrize("library", [pd, pl])
