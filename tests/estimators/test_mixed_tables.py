@@ -708,9 +708,9 @@ def test_sparse_inputs_on_any_scale_with_missing_values():
 
 def test_infinity_dates_and_words_among_numbers_are_errors_that_name_the_column():
     for value in (np.inf, -np.inf):
-        table = X.copy()
-        table.loc[3, "income"] = value
-        for given in (table, polars(table), table.convert_dtypes()):
+        table, nullable = X.copy(), X.convert_dtypes()
+        table.loc[3, "income"] = nullable.loc[3, "income"] = value
+        for given in (table, polars(table), nullable):
             with pytest.raises(ValueError, match=r"^Input X contains infinity.* 'income'"):
                 fitted(REGRESSOR, given, T)
         with pytest.raises(ValueError, match=r"^Input X contains infinity.* 'income'"):
