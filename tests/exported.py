@@ -9,8 +9,6 @@ from sklearn.base import is_classifier
 
 import sknormnet.onnx  # noqa: F401 - registers the converters
 
-TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
-
 
 def inputs(X) -> dict[str, np.ndarray]:
     """The inputs of an exported model: X, or its columns by name, with "" for a missing word."""
@@ -37,19 +35,21 @@ def outputs(found: onnx.ModelProto, X) -> list[list]:
     return [run(None, inputs(X)) for run in (session.run, ReferenceEvaluator(found).run)]
 
 
-def assert_equal_predictions(model, X, *, dtype=np.float32, like=None, **options) -> None:
-    """Assert that an exported model predicts as the estimator does, for any number of rows."""
-    dtype, found = np.dtype(dtype), exported(model, X if like is None else like, **options)
+def assert_equal_predictions(
+    model, X, *, like=None, dtype=np.float32, tolerance=1e-5, **options
+) -> None:
+    """Assert that an exported model predicts as the estimator does, for any number of rows.
+
+    The types of its inputs are those of `like`, or else of X. Its predictions have this dtype.
+    """
+    found = exported(model, X if like is None else like, **options)
     for n_rows in (1, 7, len(X)):
         rows = X[-n_rows:]
-        expected = [model.predict(rows)]
-        if is_classifier(model):
-            expected.append(model.predict_proba(rows))
-        else:
-            expected[0] = expected[0].reshape(n_rows, -1)
-        for got in outputs(found, rows):
-            assert [x.shape for x in got] == [x.shape for x in expected]
-            assert got[-1].dtype == dtype
-            np.testing.assert_allclose(got[-1], expected[-1], rtol=0, atol=TOLERANCE[dtype])
+        label = model.predict(rows)
+        expected = model.predict_proba(rows) if is_classifier(model) else label.reshape(n_rows, -1)
+        for *labels, got in outputs(found, rows):
+            assert got.dtype == dtype
+            assert got.shape == expected.shape
+            np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance)
             if is_classifier(model):
-                np.testing.assert_array_equal(got[0], expected[0])
+                np.testing.assert_array_equal(labels, [label])

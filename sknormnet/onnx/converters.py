@@ -24,6 +24,8 @@ OPTIONS = {
     "zipmap": [True, False, "columns"],
     "nocl": [True, False],
     "output_class_labels": [False, True],
+    # An error in place of wrong results where skl2onnx wants a decision_function
+    "raw_scores": [False],
 }
 
 
