@@ -1,5 +1,6 @@
 """Export of both estimators to ONNX: predictions, options of skl2onnx, errors."""
 
+import pickle
 from dataclasses import dataclass
 
 import numpy as np
@@ -198,6 +199,10 @@ def test_opsets(target_opset):
     assert_equal_predictions(model, X, target_opset=target_opset)
     with pytest.raises(ValueError, match=r"target_opset must be .*\[13, inf\).* Got 12 instead"):
         exported(model, X, target_opset=12)
+
+
+def test_pickled_models():
+    assert_equal_predictions(pickle.loads(pickle.dumps(classifier(n_members=2))), X)
 
 
 def test_compositions():

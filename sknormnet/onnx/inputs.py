@@ -111,11 +111,11 @@ def _numbers(graph: Graph, columns: Sequence[Column]) -> str:
                 f" numeric in fit. Got {column.variable.type} instead. Pass initial_types to"
                 " to_onnx, with an input for each column."
             )
-    parts = []
-    for _, group in groupby(columns, lambda column: column.variable.full_name):
-        own = list(group)
-        parts.append(graph.cast(_taken(graph, own)))
-    return graph.concatenated(parts)
+    groups = groupby(columns, lambda column: column.variable.full_name)
+    parts = [_taken(graph, [*group]) for _, group in groups]
+    if len({type(column.variable.type) for column in columns}) > 1:
+        parts = [graph.cast(part) for part in parts]
+    return graph.cast(graph.concatenated(parts))
 
 
 def _taken(graph: Graph, columns: Sequence[Column]) -> str:
