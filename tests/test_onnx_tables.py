@@ -74,6 +74,16 @@ def test_other_rows_and_unknown_levels():
     assert_equal_predictions(model, rows, like=row(X), **FLOAT64)
 
 
+def test_probabilities_by_label():
+    X, y = table()
+    model = NormNetClassifier(**SMALL).fit(X, np.array(["no", "yes"])[y])
+    found = to_onnx(model, row(X)[X.columns[::-1]])  # the first input has words
+    session = onnxruntime.InferenceSession(found.SerializeToString())
+    by_label = session.run(None, inputs(X))[1]
+    p = [[x["no"], x["yes"]] for x in by_label]
+    np.testing.assert_allclose(p, model.predict_proba(X), atol=1e-5)
+
+
 def test_float32_columns():
     X, y = table()
     floats = X.select_dtypes("float").columns

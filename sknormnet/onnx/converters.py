@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 from skl2onnx import update_registered_converter
+
+# There are no public names for these. skl2onnx's own parser fails for ZipMap in float64, and for
+# output_class_labels with most types of labels.
 from skl2onnx._parse import _apply_zipmap, _parse_sklearn_simple_model
 from skl2onnx.common.data_types import (
     DoubleTensorType,
