@@ -104,6 +104,11 @@ class NumericEncoder:
             return np.ones_like(self.center), np.zeros_like(self.center)
         return self.slope, -self.center * self.slope
 
+    @property
+    def ramps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Start and slope of the ramps as functions of z, both of shape (n_bins, n_binned)."""
+        return self._working.lower[..., 0, :, :], self._working.ramp_slope[..., 0, :, :]
+
     def bound(self, largest: float) -> float:
         """Return a bound on |outputs| for |x| up to `largest`."""
         if self.method == "robust":
