@@ -8,7 +8,14 @@ from sklearn.neural_network import MLPClassifier
 
 from sknormnet import NormNetClassifier, NormNetRegressor
 
-SHARED = MLPClassifier().get_params() | {"keep_prob": 1.0, "scale_inputs": None}
+SHARED = MLPClassifier().get_params()
+SHARED |= {
+    "keep_prob": 1.0,
+    "scale_inputs": None,
+    "input_bins": 0,
+    "weight_decay": 1.0,
+    "scoring": None,
+}
 
 
 def plain_classifier(**settings) -> NormNetClassifier:

@@ -13,8 +13,8 @@ from sknormnet.nn.initializers import INITIALIZERS, Initializer
 from sknormnet.nn.mlp import mlp
 from sknormnet.nn.network import Network
 
-FEW_ROWS = 100  # with fewer rows, keep_prob="auto" means no dropout
-AUTO_KEEP_PROB = 0.8
+# keep_prob="auto", by the smallest number of rows that it is for
+AUTO_KEEP_PROB = {1000: 0.8, 100: 0.6, 0: 1.0}
 OUTPUT = ACTIVATIONS["identity"]  # of the output layer, for init="auto"
 
 
@@ -98,8 +98,8 @@ class Architecture:
             check_activation(self.owner, activation, dtype)
         keep_probs = self.keep_probs
         if keep_probs is None:
-            drops = self.allows_dropout and n_rows >= FEW_ROWS
-            keep_probs = (AUTO_KEEP_PROB if drops else 1.0,) * len(self.hidden)
+            keep_prob = next(x for least, x in AUTO_KEEP_PROB.items() if n_rows >= least)
+            keep_probs = (keep_prob if self.allows_dropout else 1.0,) * len(self.hidden)
         return mlp(
             inputs.n_outputs,
             self.hidden,

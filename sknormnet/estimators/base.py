@@ -71,6 +71,7 @@ from sknormnet.training.stacks import train
 from sknormnet.training.trainer import BaseTrainer
 
 MANY_ROWS = 1000  # from which on dtype="auto" is float32
+AUTO_BINS = 6  # input_bins="auto"; a sparse X is not put into bins
 RECORDED = 1000  # epochs in the record of a network that partial_fit trains, at most
 NO_VALIDATION = None, None, None  # X_val, y_val, sample_weight_val
 
@@ -89,7 +90,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         "activation": [StrOptions(set(ACTIVATIONS)), Activation, "array-like"],
         "solver": [StrOptions({*OPTIMIZERS, "lbfgs"}), Optimizer],
         "alpha": [Interval(Real, 0, None, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto", "scale"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [
             StrOptions(set(SCHEDULES), for_numbers="Set learning_rate_init={} for that rate."),
@@ -130,7 +131,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         "batchnorm_epsilon": [Interval(Real, 0, None, closed="neither")],
         "keep_prob": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="right"), "array-like"],
         "input_keep_prob": [Interval(Real, 0, 1, closed="right")],
-        "input_bins": [Interval(Integral, 0, None, closed="left")],
+        "input_bins": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "bin_strategy": [StrOptions({"tree", "quantile"})],
         "scale_inputs": [StrOptions({"standard", "robust"}), None],
         "categorical_features": [StrOptions({"from_dtype"}), None, "array-like"],
@@ -297,6 +298,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
             has_validation = held_out is not None or fold is not None
             warn_of_unused_parameters(settings, rows.X, has_validation=has_validation)
         n_rows = math.inf if call is Call.CHUNK else len(rows)
+        settings = settings.for_rows(n_rows)
         starts, is_split = self._starts(settings), False
         if fold is not None:
             is_split, (rows, held_out) = True, rows.split(fold)
@@ -359,10 +361,19 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         for trainer in fit.trainers:
             if not fit.settings.plan.is_chunk:
                 trainer.with_blas_threads(_recompute_statistics, trainer)
+            self._calibrate(trainer)
             largest = fit.largest_input
             trainer.with_blas_threads(check_network, trainer.network, trainer.samples, largest)
         warn_of_poor_training(fit, self._column_name)
         return self._keep(fit)
+
+    @staticmethod
+    def _calibrate(trainer: BaseTrainer) -> None:
+        """Divide raw predictions by the temperature that suits the held-out rows best."""
+        validate: Any = getattr(trainer, "validate", None)
+        validate = getattr(validate, "validate", validate)  # a search guards it
+        if validate is not None and validate.calibrates:
+            trainer.network.divide_output(validate.temperature(trainer.network))
 
     def _keep(self, fit: PreparedFit) -> Self:
         """Set the fitted attributes; from here on nothing fails."""
@@ -567,7 +578,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
             weight=rows.weight,
             n_levels=self._n_levels(rows.X.shape[1]),
             scale=settings.scale_inputs,
-            n_bins=settings.input_bins,
+            n_bins=AUTO_BINS if settings.input_bins is None else settings.input_bins,
             target=rows.target if settings.bin_strategy == "tree" else None,
             keep_absent=not isinstance(settings.categories, str),
             dtype=dtype,

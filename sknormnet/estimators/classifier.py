@@ -99,12 +99,13 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         - 'normal': standard deviation 0.01
         - 'zeros': all weights 0
 
-    input_bins : int, default=0
-        Number of bins of a piecewise linear encoding of each feature; 0 for no encoding. Each bin
+    input_bins : int or 'auto', default='auto'
+        Number of bins of a piecewise linear encoding of each feature; 0 for no encoding, as in
+        MLP. 'auto' is 6 for a dense X, and 0 for a sparse X. Each bin
         adds an input that rises from -1 to 1 across the bin, so that the network can bend where
         the data are. Numeric features with no more distinct values than bins are not encoded.
-        Only dense X is encoded: `fit` warns if X is sparse. `partial_fit`, and `fit` with
-        `warm_start`, keep the bins of the first call. A good starting value is 6.
+        A sparse X is not encoded, and `fit` warns if it should be. `partial_fit`, and `fit` with
+        `warm_start`, keep the bins of the first call.
 
     bin_strategy : {'tree', 'quantile'}, default='tree'
         Where the edges of the bins are:
@@ -113,7 +114,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
           so that there are more bins where y changes
         - 'quantile': at quantiles of the feature, so that each bin has as many rows
 
-        Only used when ``input_bins > 0``.
+        `bin_edges_` has them. Only used when `input_bins` is not 0.
 
     scale_inputs : {'standard', 'robust'} or None, default='standard'
         Scale of the numeric features, measured on the training rows and weighted by
@@ -154,18 +155,18 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         the effect of two copies of each row, and alpha counts half as much. The penalty applies
         to weights only, not to biases, gammas or betas.
 
-    weight_decay : float, default=1.0
+    weight_decay : float or 'auto', default='auto'
         Strength of the decoupled weight decay. Before each step, the weights are multiplied by
         ``1 - learning_rate * weight_decay``, or by 0 if that is negative, where learning_rate is
         the current one. Biases, gammas and betas do not decay. Unlike the gradient of the L2
         penalty, the decay is not divided by Adam's root mean square, so that all weights shrink
-        at the same rate. It does not depend on the number of rows. Only used when
-        ``solver='adamw'``.
+        at the same rate. 'auto' is 2000 divided by the number of rows, but at least 1 and at most
+        8: small data sets overfit more, and make fewer steps. Only used when ``solver='adamw'``.
 
     keep_prob : float, 'auto', or array-like of shape (n_hidden_layers,), default='auto'
         Probability of keeping a hidden unit in a training step (dropout), in (0, 1]: one for all
-        hidden layers, or one per layer [2]_. It is 1 minus the dropout rate. 'auto' is 0.8, or
-        1.0 if `fit` gets fewer than 100 rows or if ``solver='lbfgs'``. The probability is rounded
+        hidden layers, or one per layer [2]_. It is 1 minus the dropout rate. 'auto' is 0.8 from
+        1,000 rows on, 0.6 from 100 rows on, and 1.0 for fewer rows or if ``solver='lbfgs'``. The probability is rounded
         to a multiple of 1/65536, and at least 1/65536. In training, the outputs of the units that
         are kept are divided by it (inverted dropout). Prediction keeps all units and needs no
         correction.
@@ -173,9 +174,16 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     input_keep_prob : float, default=1.0
         Probability of keeping an input in a training step, in (0, 1]; see `keep_prob`.
 
-    label_smoothing : float, default=0.01
+    label_smoothing : float, default=0.0
         Fraction of each target, in [0, 1), that is spread evenly over all classes [7]_. It
         prevents overconfidence on the training rows. Only used when ``loss='log_loss'``.
+
+    calibrate : bool, default=True
+        Whether to divide the network's raw predictions by the number, the temperature, that makes
+        the loss of the held-out rows smallest [8]_. The best epoch is then the one with the
+        smallest loss after this division. It makes a network that has overfitted less confident,
+        and does not change which class is the most probable. Only used if rows are held out, see
+        `early_stopping`, and with ``scoring='loss'``.
 
     solver : str or Optimizer, default='adamw'
         Algorithm that minimizes the loss. All but 'lbfgs' train on minibatches. A name, or a
@@ -265,17 +273,17 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         How many epochs in a row may pass without an improvement of the loss or score by `tol`.
         Not used under a planned schedule, such as the default `learning_rate`.
 
-    early_stopping : bool or 'auto', default=False
+    early_stopping : bool or 'auto', default='auto'
         Whether to score the network on held-out rows after each epoch, keep the best epoch, and
         stop when the score stalls. Under a planned schedule, such as the default `learning_rate`,
         training does not stop: all `max_iter` epochs are run, and the best one is kept. The
         held-out rows are `X_val` if `fit` gets them, else a fraction of X, see
-        `validation_fraction`. 'auto' means True if `fit` gets `X_val` or if X has more than
-        10,000 rows. Not used when ``solver='lbfgs'``, where True gives a warning.
+        `validation_fraction`. 'auto' means True if `fit` gets `X_val` or at least 1,000 rows. Not
+        used when ``solver='lbfgs'``, where True gives a warning.
 
-    scoring : str, callable or None, default=None
-        Score of held-out rows; higher is better. None means accuracy in classification and R
-        squared in regression. 'loss' means the negative loss. Otherwise the name of a scorer, see
+    scoring : str, callable or None, default='loss'
+        Score of held-out rows; higher is better. 'loss' means the negative loss. None means
+        accuracy in classification and R squared in regression, as in MLP. Otherwise the name of a scorer, see
         :func:`sklearn.metrics.get_scorer_names`, or a callable ``(estimator, X, y) -> float``. It
         is called after each epoch with an estimator that predicts with the current network, with
         the held-out rows as an array or CSR matrix, and with their targets before encoding. If
@@ -438,6 +446,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
        arXiv 1711.05101.
     .. [7] Szegedy et al. (2016), "Rethinking the Inception architecture for computer vision",
        arXiv 1512.00567.
+    .. [8] Guo et al. (2017), "On calibration of modern neural networks", arXiv 1706.04599.
+       Berta, Holzmüller, Jordan and Bach (2025), "Rethinking early stopping: refine, then
+       calibrate", arXiv 2501.19195.
 
     Examples
     --------
@@ -462,6 +473,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         "loss": [StrOptions(set(CLASSIFICATION_LOSSES["softmax"])), ClassificationLoss],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "calibrate": ["boolean"],
     }
 
     def __init__(
@@ -471,7 +483,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         *,
         solver="adamw",
         alpha=0.0,
-        weight_decay=1.0,
+        weight_decay="auto",
         batch_size="scale",
         learning_rate="cosine",
         learning_rate_init=0.01,
@@ -484,8 +496,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         warm_start=False,
         momentum=0.9,
         nesterovs_momentum=True,
-        early_stopping=False,
-        scoring=None,
+        early_stopping="auto",
+        scoring="loss",
         validation_fraction=0.1,
         beta_1=0.9,
         beta_2=0.95,
@@ -498,7 +510,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         batchnorm_epsilon=1e-5,
         keep_prob="auto",
         input_keep_prob=1.0,
-        input_bins=0,
+        input_bins="auto",
         bin_strategy="tree",
         scale_inputs="standard",
         categorical_features="from_dtype",
@@ -508,7 +520,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         n_members=1,
         loss="log_loss",
         class_weight=None,
-        label_smoothing=0.01,
+        label_smoothing=0.0,
+        calibrate=True,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -552,6 +565,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         self.loss = loss
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing
+        self.calibrate = calibrate
 
     @available_if(BaseNormNet._check_solver)
     @fit_context(prefer_skip_nested_validation=True)

@@ -153,10 +153,7 @@ class BaseEnsemble(BaseEstimator, ABC):
         if folds[0] is not None and reader.scoring is None:
             reader.set_params(scoring="loss")
         members = [
-            [
-                clone(reader).set_params(**candidate, random_state=rng.randint(SEEDS))
-                for _ in folds
-            ]
+            [clone(reader).set_params(**candidate, random_state=rng.randint(SEEDS)) for _ in folds]
             for candidate in candidates
         ]
         table = ValidatedTable(reader._columns, rows.X)
@@ -181,7 +178,8 @@ class BaseEnsemble(BaseEstimator, ABC):
             )
         reader = self._network(**self._of_networks) if given is None else clone(given)
         reader._validate_params()
-        rows, *_ = reader._validate(X, y, sample_weight, resolve(reader, Call.FRESH), Call.FRESH)
+        settings = resolve(reader, Call.FRESH)
+        rows, *_ = reader._validate(X, y, sample_weight, settings, Call.FRESH)
         names = "n_features_in_", "feature_names_in_", "classes_"
         self.__dict__.pop("feature_names_in_", None)
         self._names = {name: vars(reader)[name] for name in names if name in vars(reader)}
@@ -266,7 +264,8 @@ class BaseEnsemble(BaseEstimator, ABC):
     def _mean(self, X) -> np.ndarray:
         """Return the weighted mean of the members' predictions."""
         check_is_fitted(self)
-        table, mean = self._table(X), 0.0
+        table = self._table(X)
+        mean: Any = 0.0
         for weight, member in zip(self.estimator_weights_, self.estimators_, strict=True):
             response = self._respond(member, table)
             mean = mean + weight * response.astype(np.float64)

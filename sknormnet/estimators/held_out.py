@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from sklearn.metrics import get_scorer_names
 
 from sknormnet.estimators.rows import Rows
@@ -15,6 +16,8 @@ from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
 from sknormnet.training.batches import Samples, arrays_of
 
+# Temperatures are searched between 1 / e and e**1.5, to 2 %.
+LOG_TEMPERATURES, ACCURACY = (-1.0, 1.5), {"xatol": 0.02}
 Score = Callable[[Network, np.ndarray], float]  # network and its raw predictions -> score
 
 
@@ -28,10 +31,15 @@ class Validation:
     loss : Loss
     score : Score or None
         None for the negative loss.
+    calibrates : bool, default=False
+        Whether the loss is that of raw predictions divided by the best temperature.
     """
 
-    def __init__(self, samples: Samples, loss: Loss, score: Score | None):
+    def __init__(
+        self, samples: Samples, loss: Loss, score: Score | None, *, calibrates: bool = False
+    ):
         self._samples, self._loss, self._score = samples, loss, score
+        self.calibrates = calibrates
 
     @property
     def arrays(self) -> list[np.ndarray]:
@@ -40,15 +48,31 @@ class Validation:
 
     def __call__(self, network: Network) -> tuple[float, float]:
         """Return score and loss; NaN if a prediction is not finite."""
-        network.fold()
-        chunks = self._samples.chunks(network.chunk_rows)
-        raw = np.concatenate([network.predict(x) for x, _ in chunks])
+        raw = self._raw(network)
         if not np.isfinite(raw).all():
             return math.nan, math.nan
-        if self._score is None:
-            loss = self._mean_loss(raw)
-            return -loss, loss
-        return self._score(network, raw), self._mean_loss(raw)
+        if self._score is not None:
+            return self._score(network, raw), self._mean_loss(raw)
+        loss = self._best_temperature(raw)[1] if self.calibrates else self._mean_loss(raw)
+        return -loss, loss
+
+    def temperature(self, network: Network) -> float:
+        """Return what to divide raw predictions by, for the smallest loss."""
+        return self._best_temperature(self._raw(network))[0]
+
+    def _best_temperature(self, raw: np.ndarray) -> tuple[float, float]:
+        """Return the temperature and the loss."""
+
+        def loss(log_temperature: float) -> float:
+            return self._mean_loss(raw / np.exp(log_temperature, dtype=raw.dtype))
+
+        found = minimize_scalar(loss, bounds=LOG_TEMPERATURES, method="bounded", options=ACCURACY)
+        return float(np.exp(found.x)), float(found.fun)
+
+    def _raw(self, network: Network) -> np.ndarray:
+        network.fold()
+        chunks = self._samples.chunks(network.chunk_rows)
+        return np.concatenate([network.predict(x) for x, _ in chunks])
 
     def _mean_loss(self, raw: np.ndarray) -> float:
         """Return the mean loss; `raw` is overwritten."""

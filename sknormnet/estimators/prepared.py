@@ -78,7 +78,8 @@ class PreparedFit:
         validate = None
         if self.held_out is not None:
             samples = self.held_out.samples(self.inputs, self.dtype)
-            validate = Validation(samples, self.loss, score)
+            calibrates = score is None and self.settings.target.calibrate
+            validate = Validation(samples, self.loss, score, calibrates=calibrates)
         trainer_class = Trainer if self.settings.is_stochastic else FullBatchTrainer
         trainer = trainer_class(
             network,

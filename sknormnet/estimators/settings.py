@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from sknormnet._choices import configured, filled, plain
 from sknormnet.estimators.architecture import Architecture
 from sknormnet.nn.losses import Loss
-from sknormnet.training.optimizers import OPTIMIZERS, Optimizer
+from sknormnet.training.optimizers import OPTIMIZERS, AdamW, Optimizer
 from sknormnet.training.plan import Plan
 from sknormnet.training.schedules import SCHEDULES, Custom, Schedule
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 # What max_iter="auto" stands for. L-BFGS needs 30 to 700 iterations on most tables of a few
 # hundred rows.
 AUTO_EPOCHS, AUTO_ITERATIONS = 40, 1000
-MANY_ROWS = 10_000  # with more rows, early_stopping="auto" holds some of them out
+ENOUGH_ROWS = 1000  # from which on early_stopping="auto" holds some of them out
+# weight_decay="auto": training on few rows makes few steps, so each must decay more
+DECAY_ROWS, MOST_DECAY = 2000, 8.0
 
 
 class Call(Enum):
@@ -40,6 +42,7 @@ class TargetSettings:
     loss: str | Loss
     class_weight: Mapping | str | None = None
     label_smoothing: float = 0.0
+    calibrate: bool = False
     standardize_target: bool = False
     quantile: Any = 0.5
     huber_delta: float = 1.35
@@ -59,11 +62,15 @@ class Settings:
     architecture : Architecture
     plan : Plan
     target : TargetSettings
-    n_members, input_bins, verbose : int
+    n_members, verbose : int
+    input_bins : int or None
+        None for ``input_bins="auto"``, which depends on X.
     bin_strategy : str
     scale_inputs : str or None
     categorical_features, categories : object
     dtype : str
+    has_auto_decay : bool
+        Whether the weight decay depends on the number of rows.
     random_state : int, RandomState or None
     early_stopping : bool or "auto"
     validation_fraction : float
@@ -77,13 +84,14 @@ class Settings:
     plan: Plan
     target: TargetSettings
     n_members: int
-    input_bins: int
+    input_bins: int | None
     bin_strategy: str
     scale_inputs: str | None
     categorical_features: Any
     categories: Any
     verbose: int
     dtype: str
+    has_auto_decay: bool
     random_state: Any
     early_stopping: bool | str
     validation_fraction: float
@@ -94,10 +102,18 @@ class Settings:
         """Whether training goes by minibatches."""
         return self.plan.optimizer is not None
 
+    def for_rows(self, n_rows: float) -> Settings:
+        """Return the settings for a number of rows, on which ``weight_decay="auto"`` depends."""
+        if not (self.has_auto_decay and isinstance(self.plan.optimizer, AdamW)):
+            return self
+        decay = min(MOST_DECAY, max(1.0, DECAY_ROWS / n_rows))
+        optimizer = replace(self.plan.optimizer, weight_decay=decay)
+        return replace(self, plan=replace(self.plan, optimizer=optimizer))
+
     def holds_out(self, n_rows: float) -> bool:
         """Whether some of `n_rows` rows are held out for validation."""
         if self.early_stopping == "auto":
-            return self.is_stochastic and MANY_ROWS < n_rows < math.inf
+            return self.is_stochastic and ENOUGH_ROWS <= n_rows < math.inf
         return self.is_stochastic and bool(self.early_stopping)
 
 
@@ -111,6 +127,11 @@ def resolve(estimator: BaseNormNet, call: Call) -> Settings:
     """
     names = estimator._parameter_constraints
     parameters = {name: plain(getattr(estimator, name)) for name in names}
+    has_auto_decay = parameters["weight_decay"] == "auto"
+    if has_auto_decay:
+        parameters["weight_decay"] = 1.0
+    if parameters["input_bins"] == "auto":
+        parameters["input_bins"] = None
     if call is Call.CHUNK and parameters["early_stopping"] not in (False, "auto"):
         raise ValueError("partial_fit does not support early_stopping=True")
     owner = type(estimator).__name__
@@ -118,6 +139,7 @@ def resolve(estimator: BaseNormNet, call: Call) -> Settings:
     own = {
         "owner": owner,
         "call": call,
+        "has_auto_decay": has_auto_decay,
         "continues": call in (Call.CONTINUED, Call.CHUNK) and estimator._has_begun,
         "architecture": Architecture.of(parameters, owner, is_stochastic=is_stochastic),
         "plan": _plan(parameters, owner, call, is_stochastic=is_stochastic),

@@ -32,11 +32,11 @@ def warn_of_unused_parameters(settings: Settings, X: Any, *, has_validation: boo
             f"early_stopping={early} {of_lbfgs}",
         ),
         (
-            not is_stochastic and scoring is not None,
+            not is_stochastic and scoring not in (None, "loss"),
             f"scoring={scoring!r} {of_lbfgs}",
         ),
         (
-            is_stochastic and scoring is not None and not (early or has_validation),
+            is_stochastic and scoring not in (None, "loss") and not (early or has_validation),
             f"scoring={scoring!r} is not used, because no rows are held out. Set"
             " early_stopping=True or pass X_val and y_val to fit.",
         ),

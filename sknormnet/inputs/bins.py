@@ -66,15 +66,17 @@ def thresholds(
     """Return the thresholds of a decision tree on one column."""
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor  # takes a while
 
+    n_rows = float(len(column))
+    if weight is not None:  # whole numbers, whose sums are exact: their unit does not matter
+        n_rows = weight.sum() / weight.min()  # a row of weight 2 counts like two rows
+        weight = np.rint(weight / weight.min() * 2**20)
     # Trees work in float32, which holds the places of values exactly, but not the values.
     values, places = np.unique(column.astype(np.float64), return_inverse=True)
     tree = (DecisionTreeRegressor if target.ndim == 2 else DecisionTreeClassifier)(
         max_leaf_nodes=n_leaves,
-        min_weight_fraction_leaf=min(0.5, max(LEAST_SHARE, LEAST_ROWS / len(column))),
+        min_weight_fraction_leaf=min(0.5, max(LEAST_SHARE, LEAST_ROWS / n_rows)),
         random_state=0,
     )
-    if weight is not None:  # whole numbers, whose sums are exact: their unit does not matter
-        weight = np.rint(weight / weight.min() * 2**20)
     found = tree.fit(places[:, None], target, sample_weight=weight).tree_
     below = found.threshold[found.feature >= 0].astype(int)
     return values[below] / 2 + values[below + 1] / 2

@@ -86,6 +86,13 @@ class Network:
         """Set the output layer's biases, so that raw predictions start around `raw`."""
         self.arrays()[-1].b[...] = raw
 
+    def divide_output(self, temperature: float) -> None:
+        """Divide the raw predictions by a number, which becomes part of the output layer."""
+        output = self.arrays()[-1]
+        output.W /= temperature
+        output.b /= temperature
+        self._folded = None
+
     # ------------------------------------------------------------------ arrays
 
     def arrays(self, parameters: np.ndarray | None = None) -> list[Arrays]:

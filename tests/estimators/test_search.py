@@ -361,7 +361,7 @@ def test_a_search_holds_the_rows_of_few_folds(container, steps, monkeypatch):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(2000, 60)) * (rng.random((2000, 60)) < 0.5)
     y, rows = rows[:, 0] > 0, CONTAINERS[container](rows)
-    model = NormNetClassifier((3,), batch_size=200, max_iter=1, random_state=0)
+    model = NormNetClassifier((3,), batch_size=200, max_iter=1, input_bins=0, random_state=0)
     grid = {"alpha": [0.0]}
     if steps != "no steps":
         model = make_pipeline(StandardScaler(with_mean=False), model)
