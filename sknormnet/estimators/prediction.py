@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknormnet.estimators.columns import validate_table
 from sknormnet.estimators.finite import finite
+from sknormnet.estimators.state import restored, saved
 from sknormnet.inputs import InputEncoder, TableColumns
 from sknormnet.nn.network import Network
 
@@ -113,13 +114,18 @@ class FittedNetworks:
         return self._networks, folded, is_affine
 
     def __getstate__(self) -> dict[str, Any]:
-        state: Any = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_folded"}
+        attributes: Any = super().__getstate__()
+        return saved(attributes)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)  # type: ignore[misc]
-        if "_networks" in state:
-            self._folded = self._fold()
+        attributes = restored(state, type(self))
+        super().__setstate__(attributes)  # type: ignore[misc]
+        if "_networks" in attributes:
+            with np.errstate(all="ignore"):  # `finite` reports overflow
+                self._folded = networks, _, is_affine = self._fold()
+                if not is_affine:
+                    for network in networks:
+                        network.fold()
 
     def _output_dtype(self, X) -> np.dtype:
         """Return the dtype of predictions: float32 if X and the network are, else float64."""
