@@ -108,14 +108,14 @@ def has_type(value: Any, hint: Any) -> bool:
     if hint is np.ndarray:
         return isinstance(value, np.ndarray) and value.dtype == np.float64
     if hint is np.dtype:
-        return value in DTYPES.values()
+        return isinstance(value, np.dtype) and value in DTYPES.values()
     if isinstance(hint, type):
         return isinstance(value, hint)
     origin, args = get_origin(hint), get_args(hint)
     if origin is types.UnionType:
         return any(has_type(value, arg) for arg in args)
     if origin is Literal:
-        return value in args
+        return isinstance(value, str) and value in args
     if origin is tuple:
         return isinstance(value, tuple) and all(has_type(x, args[0]) for x in value)
     if origin is dict:

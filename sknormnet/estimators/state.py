@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin
 
+from sknormnet._choices import plain
 from sknormnet.estimators.records import from_plain, is_ours, to_plain
 from sknormnet.inputs import InputEncoder, check_inputs
 from sknormnet.nn.layers import Dense, Embedding, Layer
@@ -94,6 +95,8 @@ def _restored(state: dict[str, Any], own: dict[str, Any], estimator_class: Any) 
         return state
     fitted = from_plain(own["fitted"])
     layers, inputs, loss = (fitted[name] for name in ("layers", "inputs", "loss"))
+    for name in ("layers", "networks"):
+        _check(isinstance(fitted[name], tuple), name)
     _check(isinstance(inputs, InputEncoder), "inputs")
     check_inputs(inputs, fitted["columns"])
     _check_layers(layers, inputs)
@@ -135,7 +138,8 @@ def _check_layers(layers: Sequence[Any], inputs: InputEncoder) -> None:
             case _:
                 before = after = layer.n_units
         numbers = [x for x in vars(layer).values() if type(x) in (int, float)]
-        _check(isinstance(layer, Layer) and before == width and min(numbers) > 0, "layers")
+        _check(isinstance(layer, Layer) and before == width, "layers")
+        _check(all(x > 0 for x in numbers) and getattr(layer, "keep_prob", 1) <= 1, "layers")
         width = after
     _check(isinstance(layers[-1], Dense) and layers[-1].bias, "layers")
 
@@ -144,9 +148,12 @@ def _check_target(state: dict[str, Any], n_outputs: int, *, is_classifier: bool)
     """Raise an error unless the loss, the classes and all counts fit the raw predictions."""
     loss, scaling = state["_loss"], state["_target_scaling"]
     _check(isinstance(loss, ClassificationLoss if is_classifier else Loss), "loss")
-    _check(state["out_activation_"] == loss.out_activation, "out_activation_")
-    _check(state["n_outputs_"] == n_outputs, "n_outputs_")
-    _check(state["n_features_in_"] == state["_inputs"].n_features_in, "n_features_in_")
+    n_features, names = state["_inputs"].n_features_in, state.get("feature_names_in_")
+    counts = {"n_outputs_": n_outputs, "n_features_in_": n_features}
+    for name, expected in (counts | {"out_activation_": loss.out_activation}).items():
+        found = plain(state[name])
+        _check(type(found) is type(expected) and found == expected, name)
+    _check(names is None or names.shape == (n_features,), "feature_names_in_")
     if is_classifier:
         is_binary = n_outputs == 1 and loss.out_activation == "logistic"
         _check(state["classes_"].shape == (2 if is_binary else n_outputs,), "classes_")
