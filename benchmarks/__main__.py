@@ -12,7 +12,7 @@ from benchmarks import (
     prediction,
     search,
     speed,
-    startup,
+    waiting,
 )
 from benchmarks.timing import machine
 
@@ -25,9 +25,9 @@ SECTIONS = {
     "prediction": prediction.run,
     "search": search.run,
     "halving": halving.run,
-    "startup": startup.run,
+    "waiting": waiting.run,
 }
-QUICK = ("speed", "prediction", "startup")
+QUICK = ("speed", "prediction", "waiting")
 
 
 def main() -> None:

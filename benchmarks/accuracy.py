@@ -59,10 +59,36 @@ def _standardized(model):
 
 
 def _realmlp(classification: bool, seed: int):
+    """As its authors advise for log loss and AUC."""
     from pytabkit import RealMLP_TD_S_Classifier, RealMLP_TD_S_Regressor  # pip install pytabkit
 
-    kind = RealMLP_TD_S_Classifier if classification else RealMLP_TD_S_Regressor
-    return kind(device="cpu", n_threads=1, random_state=seed)
+    if not classification:
+        return RealMLP_TD_S_Regressor(device="cpu", n_threads=1, random_state=seed)
+    for_probabilities = {"val_metric_name": "cross_entropy", "use_ls": False}
+    return RealMLP_TD_S_Classifier(
+        device="cpu", n_threads=1, random_state=seed, **for_probabilities
+    )
+
+
+def _catboost(classification: bool, seed: int, **parameters):
+    from catboost import CatBoostClassifier, CatBoostRegressor  # pip install catboost
+
+    return (CatBoostClassifier if classification else CatBoostRegressor)(
+        random_seed=seed, thread_count=1, verbose=False, allow_writing_files=False, **parameters
+    )
+
+
+def _lightgbm(classification: bool, seed: int):
+    from lightgbm import LGBMClassifier, LGBMRegressor  # pip install lightgbm
+
+    kind = LGBMClassifier if classification else LGBMRegressor
+    return kind(n_jobs=1, random_state=seed, verbose=-1)
+
+
+def _xgboost(classification: bool, seed: int):
+    from xgboost import XGBClassifier, XGBRegressor  # pip install xgboost
+
+    return (XGBClassifier if classification else XGBRegressor)(n_jobs=1, random_state=seed)
 
 
 # Name -> (is it classification?, seed) -> estimator, all with their defaults.
@@ -85,6 +111,9 @@ MODELS = {
         LogisticRegression(max_iter=1000) if c else RidgeCV(np.logspace(-3, 3, 13))
     ),
     "RealMLP_TD_S": _realmlp,
+    "CatBoost": _catboost,
+    "LightGBM": _lightgbm,
+    "XGBoost": _xgboost,
 }
 DEFAULT = ("MLP", "NormNet", "for_accuracy", "HistGradientBoosting", "linear")
 
@@ -108,25 +137,16 @@ def _boosted(classification: bool, seed: int):
     return kind(random_state=seed, categorical_features="from_dtype")
 
 
-def _catboost(classification: bool, seed: int):
-    return CatBoost(classification, seed)
-
-
-class CatBoost(BaseEstimator):
+class NamedCategories(BaseEstimator):
     """CatBoost with its defaults; words are its own affair, but missing ones need a name."""
 
     def __init__(self, classification: bool, seed: int):
         self.classification, self.seed = classification, seed
 
     def fit(self, X, y):
-        from catboost import CatBoostClassifier, CatBoostRegressor  # pip install catboost
-
         words = [name for name in X if X[name].dtype == "category"]
-        kind = CatBoostClassifier if self.classification else CatBoostRegressor
-        self.model_ = kind(
-            random_seed=self.seed, cat_features=words, thread_count=1, verbose=False,
-            allow_writing_files=False,
-        ).fit(self._named(X), y)  # fmt: skip
+        model = _catboost(self.classification, self.seed, cat_features=words)
+        self.model_ = model.fit(self._named(X), y)
         self.classes_ = getattr(self.model_, "classes_", None)
         return self
 
@@ -155,7 +175,7 @@ TABLE_MODELS = {
         random_state=seed
     ),
     "HistGradientBoosting": _boosted,
-    "CatBoost": _catboost,
+    "CatBoost": NamedCategories,
     "linear": lambda c, seed: _encoded(
         LogisticRegression(max_iter=1000) if c else RidgeCV(np.logspace(-3, 3, 13))
     ),
@@ -211,9 +231,17 @@ def load(path: Path) -> tuple:
     return X, y.astype(str) if classification else y, classification
 
 
-def measure(path: Path, model: str, seed: int, n_rows: int | None = None) -> dict:
-    """Fit a model to 75 % of a data set, or to `n_rows`, and score it on a quarter."""
+def measure(
+    path: Path, model: str, seed: int, n_rows: int | None = None, flip: float = 0.0
+) -> dict:
+    """Fit a model to 75 % of a data set, or to `n_rows`, and score it on a quarter.
+
+    A share `flip` of the labels, of test rows too, is replaced by those of other rows.
+    """
     X, y, classification = load(path)
+    if classification and flip:
+        rng = np.random.default_rng(seed)
+        y = np.where(rng.random(len(y)) < flip, rng.permutation(y), y)
     X, X_test, y, y_test = train_test_split(
         X,
         y,
@@ -235,6 +263,7 @@ def measure(path: Path, model: str, seed: int, n_rows: int | None = None) -> dic
             r2 = r2_score(y_test, np.ravel(estimator.predict(X_test)))
             scores = {"nRMSE": float(np.sqrt(1 - r2))}
     run = {"set": path.name.partition(".")[0], "model": model, "seed": seed, "rows": n_rows}
+    run |= {"flip": flip} if flip else {}
     return run | scores | {"fit seconds": seconds}
 
 
@@ -294,6 +323,7 @@ def main() -> None:
     parser.add_argument("--ablate", action="store_true", help="undo each of our defaults as well")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--rows", type=int, help="train on so few, instead of 75 %% of them")
+    parser.add_argument("--flip", type=float, default=0.0, help="share of labels made wrong")
     parser.add_argument("--results", type=Path, default=Path("accuracy-results.jsonl"))
     arguments = parser.parse_args()
     pattern = "*.csv.gz" if arguments.tables else "*.npz"
@@ -304,15 +334,16 @@ def main() -> None:
     lines = arguments.results.read_text().splitlines() if arguments.results.exists() else []
     chosen = [BASELINE, *(arguments.models or default), *(ABLATIONS if arguments.ablate else ())]
     models = dict.fromkeys(chosen)
-    # A run on another number of rows is none of these.
-    runs = [run for run in map(json.loads, lines) if run.get("rows") == arguments.rows]
+    # A run on another number of rows, or with other labels, is none of these.
+    kind = arguments.rows, arguments.flip
+    runs = [x for x in map(json.loads, lines) if (x.get("rows"), x.get("flip", 0.0)) == kind]
     done = {(run["set"], run["model"], run["seed"]) for run in runs}
     for path in paths:
         for seed in arguments.seeds:
             for model in models:
                 if (path.name.partition(".")[0], model, seed) in done:
                     continue
-                runs.append(measure(path, model, seed, arguments.rows))
+                runs.append(measure(path, model, seed, *kind))
                 with arguments.results.open("a") as file:
                     file.write(json.dumps(runs[-1]) + "\n")
     # What has been run before but not asked for now stays out of the table.

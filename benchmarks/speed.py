@@ -15,6 +15,7 @@ TOLERANCE = 0.05  # of the untrained loss: how far apart final training losses m
 RATIOS = {
     "MLPClassifier / ours, plain": ("mlp", "plain"),
     "MLPClassifier without / ours with": ("mlp", "with"),
+    "MLPClassifier / ours with numba, plain": ("mlp", "numba plain"),
     "PyTorch / ours, plain": ("torch", "plain"),
     "PyTorch / ours, with": ("torch with", "with"),
     "PyTorch / ours with numba, plain": ("torch", "numba plain"),

@@ -11,6 +11,10 @@ from sknormnet.training.optimizers import Optimizer
 from sknormnet.training.schedules import Schedule
 
 if TYPE_CHECKING:
+    from sknormnet.estimators.ensemble import (
+        NormNetEnsembleClassifier,
+        NormNetEnsembleRegressor,
+    )
     from sknormnet.estimators.halving import (
         PackedHalvingGridSearchCV,
         PackedHalvingRandomSearchCV,
@@ -21,6 +25,8 @@ __all__ = [
     "Activation",
     "Loss",
     "NormNetClassifier",
+    "NormNetEnsembleClassifier",
+    "NormNetEnsembleRegressor",
     "NormNetRegressor",
     "Optimizer",
     "PackedGridSearchCV",
@@ -37,7 +43,9 @@ __version__ = "0.1.0"
 # Other modules that users import from.
 _MODULES = ["inspection", "nn", "training"]
 # Classes, and their modules in `estimators`.
-_SEARCHES = {
+_CLASSES = {
+    "NormNetEnsembleClassifier": "ensemble",
+    "NormNetEnsembleRegressor": "ensemble",
     "PackedGridSearchCV": "search",
     "PackedHalvingGridSearchCV": "halving",
     "PackedHalvingRandomSearchCV": "halving",
@@ -46,12 +54,12 @@ _SEARCHES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load the searches and the subpackages on first access, so that the package starts faster."""
+    """Load ensembles, searches and subpackages on first access: the package starts faster."""
     if name in _MODULES:
         return import_module(f"sknormnet.{name}")
-    if name not in _SEARCHES:
+    if name not in _CLASSES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"sknormnet.estimators.{_SEARCHES[name]}"), name)
+    return getattr(import_module(f"sknormnet.estimators.{_CLASSES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -46,3 +46,18 @@ assert all(name in sys.modules for name in lazy)
 assert "matplotlib" not in sys.modules
 """
     subprocess.run([sys.executable, "-P", "-c", code], check=True)
+
+
+def test_export_to_onnx_is_an_extra():
+    code = """
+import sys, sknormnet, sknormnet.estimators.search, sknormnet.inspection
+assert not {"sknormnet.onnx", "skl2onnx", "onnx"} & {*sys.modules}
+sys.modules["skl2onnx"] = None  # as if it were not installed
+try:
+    import sknormnet.onnx
+except ImportError as error:
+    assert "pip install skl2onnx onnxruntime" in str(error)
+else:
+    raise AssertionError
+"""
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
@@ -84,8 +84,6 @@ def _of_any_class(method: Callable) -> Callable:
 class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
     """Base of the estimators; use those instead."""
 
-    _accurate: ClassVar[dict[str, Any]] = {"n_members": 6, "keep_prob": 1.0, "input_bins": 6}
-
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS)), Activation, "array-like"],
@@ -133,6 +131,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         "keep_prob": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="right"), "array-like"],
         "input_keep_prob": [Interval(Real, 0, 1, closed="right")],
         "input_bins": [Interval(Integral, 0, None, closed="left")],
+        "bin_strategy": [StrOptions({"tree", "quantile"})],
         "scale_inputs": [StrOptions({"standard", "robust"}), None],
         "categorical_features": [StrOptions({"from_dtype"}), None, "array-like"],
         "categories": [StrOptions({"auto"}), "array-like", dict],
@@ -142,24 +141,27 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
     }
 
     @classmethod
-    def for_accuracy(cls, **parameters) -> Self:
-        """Return an estimator with parameters set for accuracy; it is about 5 times slower to fit.
+    def for_accuracy(cls, **parameters) -> Any:
+        """Return an ensemble that is more accurate than a network, and takes longer to fit.
 
-        It is an ensemble of six networks, on inputs encoded in six bins, without dropout and
-        label smoothing. Averaging the members limits overconfidence as well as these two do for
-        a single network, and is more accurate.
+        It averages networks with several settings, each trained on several parts of the rows,
+        and chooses on the other rows how much each setting weighs. See
+        :class:`NormNetEnsembleClassifier` and :class:`NormNetEnsembleRegressor`.
 
         Parameters
         ----------
         **parameters : dict
-            Parameters of the estimator. They take precedence over the values set here.
+            Parameters of the ensemble, such as `cv` and `random_state`, and of its networks,
+            except for those that the candidates set.
 
         Returns
         -------
-        estimator : object
-            An unfitted estimator that differs from ``cls(**parameters)`` in its parameters only.
+        ensemble : NormNetEnsembleClassifier or NormNetEnsembleRegressor
+            Unfitted.
         """
-        return cls(**cls._accurate | parameters)
+        from sknormnet.estimators.ensemble import ensemble_of
+
+        return ensemble_of(cls, parameters)
 
     # ------------------------------------------------------ for the leaf classes to fill
 
@@ -272,25 +274,33 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         return self
 
     def _prepare_fit(
-        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
+        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, fold=None
     ) -> PreparedFit:
         """Prepare what `fit` would train: to be trained elsewhere, and then finished."""
         self._validate_params()
         validation = X_val, y_val, sample_weight_val
-        return self._prepare(X, y, sample_weight, validation, call=Call.FRESH)
+        return self._prepare(X, y, sample_weight, validation, call=Call.FRESH, fold=fold)
 
-    def _prepare(self, X, y, sample_weight, validation, *, call: Call) -> PreparedFit:
-        """Do all of a fit that comes before training."""
+    def _prepare(
+        self, X, y, sample_weight, validation, *, call: Call, fold: np.ndarray | None = None
+    ) -> PreparedFit:
+        """Do all of a fit that comes before training.
+
+        `fold` holds the numbers of the rows to validate on, for training on all others.
+        """
         settings = resolve(self, call)
         if not settings.continues:
             self.__dict__.pop("_networks", None)  # a new network is not compared with the last one
         rows, loss, n_outputs = self._validate(X, y, sample_weight, settings, call)
         held_out = self._validate_held_out(validation, rows, settings)
         if call is not Call.CHUNK:
-            warn_of_unused_parameters(settings, rows.X, has_validation=held_out is not None)
+            has_validation = held_out is not None or fold is not None
+            warn_of_unused_parameters(settings, rows.X, has_validation=has_validation)
         n_rows = math.inf if call is Call.CHUNK else len(rows)
         starts, is_split = self._starts(settings), False
-        if held_out is None and settings.holds_out(n_rows):
+        if fold is not None:
+            is_split, (rows, held_out) = True, rows.split(fold)
+        elif held_out is None and settings.holds_out(n_rows):
             is_split, seed = True, starts[0].state.split_seed
             rows, held_out = split_rows(rows, settings, seed, stratify=is_classifier(self))
         # All that follows is measured on the training rows only.
@@ -564,6 +574,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
             n_levels=self._n_levels(rows.X.shape[1]),
             scale=settings.scale_inputs,
             n_bins=settings.input_bins,
+            target=rows.target if settings.bin_strategy == "tree" else None,
             keep_absent=not isinstance(settings.categories, str),
             dtype=dtype,
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -100,12 +100,20 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         - 'zeros': all weights 0
 
     input_bins : int, default=0
-        Number of bins of a piecewise linear encoding of each feature; 0 for no encoding. The bins
-        lie between quantiles of the feature. Each bin adds an input that rises from -1 to 1
-        across the bin, so that the network can bend where the data are. Numeric features with no
-        more distinct values than bins are not encoded. Only dense X is encoded: `fit` warns if X is
-        sparse. `partial_fit`, and `fit` with `warm_start`, keep the quantiles of the first call.
-        A good starting value is 6.
+        Number of bins of a piecewise linear encoding of each feature; 0 for no encoding. Each bin
+        adds an input that rises from -1 to 1 across the bin, so that the network can bend where
+        the data are. Numeric features with no more distinct values than bins are not encoded.
+        Only dense X is encoded: `fit` warns if X is sparse. `partial_fit`, and `fit` with
+        `warm_start`, keep the bins of the first call. A good starting value is 6.
+
+    bin_strategy : {'tree', 'quantile'}, default='tree'
+        Where the edges of the bins are:
+
+        - 'tree': at the thresholds of a decision tree that predicts y from this feature alone,
+          so that there are more bins where y changes
+        - 'quantile': at quantiles of the feature, so that each bin has as many rows
+
+        Only used when ``input_bins > 0``.
 
     scale_inputs : {'standard', 'robust'} or None, default='standard'
         Scale of the numeric features, measured on the training rows and weighted by
@@ -448,7 +456,6 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     """
 
     _loss: ClassificationLoss
-    _accurate: ClassVar[dict[str, Any]] = {**BaseNormNet._accurate, "label_smoothing": 0.0}
 
     _parameter_constraints: dict = {
         **BaseNormNet._parameter_constraints,
@@ -492,6 +499,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         keep_prob="auto",
         input_keep_prob=1.0,
         input_bins=0,
+        bin_strategy="tree",
         scale_inputs="standard",
         categorical_features="from_dtype",
         categories="auto",
@@ -534,6 +542,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         self.keep_prob = keep_prob
         self.input_keep_prob = input_keep_prob
         self.input_bins = input_bins
+        self.bin_strategy = bin_strategy
         self.scale_inputs = scale_inputs
         self.categorical_features = categorical_features
         self.categories = categories

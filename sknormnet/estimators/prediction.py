@@ -108,7 +108,8 @@ class FittedNetworks:
         return self._networks
 
     def _validate_inputs(self, X):
-        check_is_fitted(self)
+        if "_networks" not in vars(self):  # the check takes a while
+            check_is_fitted(self)
         return validate_table(self, X, self._columns)
 
     def _predict_by_chunks(self, X, function: Callable) -> tuple[np.ndarray, ...]:

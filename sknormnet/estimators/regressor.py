@@ -7,13 +7,13 @@ from typing import Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.metaestimators import available_if
 
 from sknormnet._choices import configured
 from sknormnet.estimators._sklearn import Interval, StrOptions, fit_context
 from sknormnet.estimators.base import BaseNormNet, working_copy
 from sknormnet.estimators.precision import can_hold, moments
+from sknormnet.estimators.regression_scores import r_squared
 from sknormnet.estimators.settings import TargetSettings
 from sknormnet.estimators.spread import spread
 from sknormnet.nn.losses import LOSSES, Loss, Quantiles
@@ -96,12 +96,20 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         - 'zeros': all weights 0
 
     input_bins : int, default=0
-        Number of bins of a piecewise linear encoding of each feature; 0 for no encoding. The bins
-        lie between quantiles of the feature. Each bin adds an input that rises from -1 to 1
-        across the bin, so that the network can bend where the data are. Numeric features with no
-        more distinct values than bins are not encoded. Only dense X is encoded: `fit` warns if X is
-        sparse. `partial_fit`, and `fit` with `warm_start`, keep the quantiles of the first call.
-        A good starting value is 6.
+        Number of bins of a piecewise linear encoding of each feature; 0 for no encoding. Each bin
+        adds an input that rises from -1 to 1 across the bin, so that the network can bend where
+        the data are. Numeric features with no more distinct values than bins are not encoded.
+        Only dense X is encoded: `fit` warns if X is sparse. `partial_fit`, and `fit` with
+        `warm_start`, keep the bins of the first call. A good starting value is 6.
+
+    bin_strategy : {'tree', 'quantile'}, default='tree'
+        Where the edges of the bins are:
+
+        - 'tree': at the thresholds of a decision tree that predicts y from this feature alone,
+          so that there are more bins where y changes
+        - 'quantile': at quantiles of the feature, so that each bin has as many rows
+
+        Only used when ``input_bins > 0``.
 
     scale_inputs : {'standard', 'robust'} or None, default='standard'
         Scale of the numeric features, measured on the training rows and weighted by
@@ -497,6 +505,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         keep_prob="auto",
         input_keep_prob=1.0,
         input_bins=0,
+        bin_strategy="tree",
         scale_inputs="standard",
         categorical_features="from_dtype",
         categories="auto",
@@ -540,6 +549,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         self.keep_prob = keep_prob
         self.input_keep_prob = input_keep_prob
         self.input_bins = input_bins
+        self.bin_strategy = bin_strategy
         self.scale_inputs = scale_inputs
         self.categorical_features = categorical_features
         self.categories = categories
@@ -651,7 +661,7 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
             The :func:`~sklearn.metrics.r2_score`. For an array-like `quantile`, the mean of the
             :func:`~sklearn.metrics.d2_pinball_score` of each level.
         """
-        return _score(y, self.predict(X), self._loss, sample_weight)
+        return r_squared(y, self.predict(X), self._loss, sample_weight)
 
     def predict_samples(self, X, n_samples=100, random_state=None) -> np.ndarray:
         """Predict several times with dropout on (Monte-Carlo dropout).
@@ -757,18 +767,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         return can_hold(np.dtype(np.float32), *moments(y, weight))
 
     def _score_raw(self, target, raw, loss, sample_weight):
-        return _score(target, loss.inverse_link(raw), loss, sample_weight)
+        return r_squared(target, loss.inverse_link(raw), loss, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _score(y, prediction: np.ndarray, loss: Loss, sample_weight) -> float:
-    """R squared, or D squared averaged over the quantiles."""
-    if not isinstance(loss, Quantiles):
-        return r2_score(y, prediction, sample_weight=sample_weight)
-    pairs = zip(loss.quantile, prediction.T, strict=True)
-    weight = {"sample_weight": sample_weight}
-    return float(np.mean([d2_pinball_score(y, of_q, alpha=q, **weight) for q, of_q in pairs]))

@@ -50,6 +50,14 @@ class Rows:
         """Return the rows in use of an array that has all rows, or None for None."""
         return array if array is None or self.numbers is None else array[self.numbers]
 
+    def split(self, held_out: np.ndarray) -> tuple["Rows", "Rows"]:
+        """Return the rows in use without some of them, and those."""
+        is_training = np.zeros(self.X.shape[0], bool)
+        is_training[slice(None) if self.numbers is None else self.numbers] = True
+        is_training[held_out] = False
+        numbers = row_numbers(len(is_training))[is_training]
+        return replace(self, numbers=numbers), replace(self, numbers=held_out)
+
     def some(self) -> tuple[Any, np.ndarray, np.ndarray | None]:
         """Return X, targets and weights of up to 1,000 evenly spaced rows, to be measured."""
         most = min(MOST_ROWS, max(FEW_ROWS, MOST_NUMBERS // self.X.shape[1]))

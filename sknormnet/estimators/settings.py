@@ -60,6 +60,7 @@ class Settings:
     plan : Plan
     target : TargetSettings
     n_members, input_bins, verbose : int
+    bin_strategy : str
     scale_inputs : str or None
     categorical_features, categories : object
     dtype : str
@@ -77,6 +78,7 @@ class Settings:
     target: TargetSettings
     n_members: int
     input_bins: int
+    bin_strategy: str
     scale_inputs: str | None
     categorical_features: Any
     categories: Any

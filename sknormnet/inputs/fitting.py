@@ -22,6 +22,7 @@ def fit_inputs(
     n_levels: Sequence[int] | np.ndarray | None = None,
     scale: str | None = "standard",
     n_bins: int = 0,
+    target: np.ndarray | None = None,
     one_hot_max: int = ONE_HOT_MAX,
     keep_absent: bool = False,
     dtype: Any = np.float64,
@@ -49,6 +50,9 @@ def fit_inputs(
         or no scale.
     n_bins : int
         Bins of each numeric column with more distinct values than that.
+    target : ndarray of shape (n_samples,) or (n_samples, n_targets), or None
+        Class numbers, or numbers; bin edges are placed where it changes. None for bins of equal
+        weight.
     one_hot_max : int
         A column with more levels stays level numbers, for an embedding.
     keep_absent : bool, default=False
@@ -61,7 +65,7 @@ def fit_inputs(
     -------
     encoder : InputEncoder
     """
-    training, counts = Rows(X, rows, weight), np.zeros(X.shape[1], int)
+    training, counts = Rows(X, rows, weight, target), np.zeros(X.shape[1], int)
     if n_levels is not None:
         counts[:] = n_levels
     is_numeric = counts == 0

@@ -39,9 +39,17 @@ class Rows:
         Indices of the rows; None for all rows.
     weight : ndarray of shape (n_samples,) or None
         Sample weights of all rows of X; None for equal weights.
+    target : ndarray of shape (n_samples,) or (n_samples, n_targets), or None
+        Of all rows of X; used to place bin edges.
     """
 
-    def __init__(self, X: Any, rows: np.ndarray | None, weight: np.ndarray | None):
+    def __init__(
+        self,
+        X: Any,
+        rows: np.ndarray | None,
+        weight: np.ndarray | None,
+        target: np.ndarray | None = None,
+    ):
         self.X: Any = np.asarray(X) if isinstance(X, np.ndarray) else X  # a memmap is slow
         if weight is not None:
             own = weight if rows is None else weight[rows]
@@ -51,7 +59,7 @@ class Rows:
             weight = own.astype(np.float64)
             weight = weight / weight.max()  # their sum could overflow
             weight /= weight.sum()
-        self.numbers, self.weight = rows, weight
+        self.numbers, self.weight, self._target = rows, weight, target
 
     def __len__(self) -> int:
         return self.X.shape[0] if self.numbers is None else len(self.numbers)
@@ -69,11 +77,12 @@ class Rows:
             x = self.X[rows if self.numbers is None else self.numbers[rows]]
             yield (x if columns is None else x[:, columns]), share
 
-    def sample(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return up to 10,000 evenly spaced rows of X, and their weights."""
+    def sample(self) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Return up to 10,000 evenly spaced rows of X, their targets, and their weights."""
         chosen = np.linspace(0, len(self) - 1, min(len(self), SAMPLE_ROWS)).astype(int)
         rows = chosen if self.numbers is None else self.numbers[chosen]
-        return self.X[rows], None if self.weight is None else self.weight[chosen]
+        target = None if self._target is None else self._target[rows]
+        return self.X[rows], target, None if self.weight is None else self.weight[chosen]
 
 
 def ranges(rows: Rows, columns: np.ndarray | None = None) -> Ranges:

@@ -1,13 +1,12 @@
 """Numeric columns as inputs of a network: scaled, in bins, with indicators of missing values."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
 
 import numpy as np
 
-from sknormnet._quantiles import quantiles
+from sknormnet.inputs.bins import bin_edges, binned_columns, quantiles_of_present
 from sknormnet.inputs.measures import Rows, nonzero_size, ranges, standard_deviations
 
 ROUNDING = 16 * np.finfo(np.float64).eps  # spread of a constant column, relative to its values
@@ -105,6 +104,11 @@ class NumericEncoder:
             return np.ones_like(self.center), np.zeros_like(self.center)
         return self.slope, -self.center * self.slope
 
+    @property
+    def ramps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Start and slope of the ramps as functions of z, both of shape (n_bins, n_binned)."""
+        return self._working.lower[..., 0, :, :], self._working.ramp_slope[..., 0, :, :]
+
     def bound(self, largest: float) -> float:
         """Return a bound on |outputs| for |x| up to `largest`."""
         if self.method == "robust":
@@ -197,7 +201,7 @@ def fit_numeric(
 
     None stands for all columns.
     """
-    found, (sample, weight) = ranges(rows, columns), rows.sample()
+    found, (sample, target, weight) = ranges(rows, columns), rows.sample()
     sample = sample if columns is None else sample[:, columns]
     center, scale = found.mean, np.ones_like(found.mean)
     size = np.maximum(np.abs(found.low), np.abs(found.high))
@@ -213,7 +217,7 @@ def fit_numeric(
     binned = binned_columns(sample, n_bins)
     edges = np.zeros((n_bins + 1, 0))
     if binned:
-        edges = quantiles_of_present(sample[:, binned], np.arange(n_bins + 1) / n_bins, weight)
+        edges = bin_edges(sample[:, binned], target, n_bins=n_bins, weight=weight)
     encoder = NumericEncoder(
         method,
         center[None],
@@ -251,30 +255,3 @@ def without_rounding(scale: np.ndarray, size: np.ndarray | int, dtype: np.dtype)
     """
     least = np.maximum(ROUNDING * size, 2 / float(np.finfo(dtype).max))
     return np.where(scale > least, scale, 0)
-
-
-def binned_columns(sample: np.ndarray, n_bins: int) -> tuple[int, ...]:
-    """Return the columns with more distinct values than bins; none if `n_bins` is 0."""
-    if n_bins == 0:
-        return ()
-    return tuple(k for k, x in enumerate(sample.T) if len(distinct(x)) > n_bins)
-
-
-def distinct(x: np.ndarray) -> np.ndarray:
-    """Return the sorted distinct values without NaN."""
-    return np.unique(x[~np.isnan(x)])
-
-
-def quantiles_of_present(
-    sample: np.ndarray, orders: Sequence[float] | np.ndarray, weight: np.ndarray | None
-) -> np.ndarray:
-    """Return the quantiles of each column without its missing values, in float64."""
-    found = np.zeros((len(orders), sample.shape[1]))
-    is_present = ~np.isnan(sample)
-    complete = is_present.all(axis=0)
-    found[:, complete] = quantiles(sample[:, complete], orders, weight) if complete.any() else 0
-    for k in np.flatnonzero(~complete & is_present.any(axis=0)):
-        rows = is_present[:, k]
-        own = None if weight is None else weight[rows]
-        found[:, k] = quantiles(sample[rows, k : k + 1], orders, own)[:, 0]
-    return found

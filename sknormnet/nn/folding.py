@@ -38,6 +38,11 @@ class FoldedNetwork:
         # A scale and shift that are not yet part of a step
         self._affine: tuple[np.ndarray, np.ndarray] | None = None
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps so far, without a scale and shift that are not yet part of one."""
+        return tuple(self._steps)
+
     def add_product(self, W: np.ndarray, b: np.ndarray) -> None:
         """Append ``x @ W + b``. A preceding scale and shift become part of W and b."""
         if self._affine is not None:

@@ -216,17 +216,3 @@ def test_a_stack_is_cut_so_that_it_stays_in_cache():
     parts = stacks._cut(members, 1)
     assert [x for part in parts for x in part] == members
     assert len(parts) == 2
-
-
-@pytest.mark.parametrize("kind", [NormNetClassifier, NormNetRegressor])
-def test_for_accuracy_sets_parameters_and_no_more(kind):
-    model = kind.for_accuracy(random_state=3, n_members=2)
-    given = {"random_state": 3, "n_members": 2, "keep_prob": 1.0, "input_bins": 6}
-    if kind is NormNetClassifier:
-        given["label_smoothing"] = 0.0
-    assert model.get_params() == kind(**given).get_params()
-    assert kind.for_accuracy().n_members == 6
-    data = (X, Y) if kind is NormNetClassifier else (X_REG, Y_REG)
-    assert_array_equal(
-        clone(model).fit(*data).predict(data[0]), kind(**given).fit(*data).predict(data[0])
-    )

@@ -21,6 +21,7 @@ X = scale(X_RAW)
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)
 UNSCALED = {"scale_inputs": None}
 SMALL = {"hidden_layer_sizes": (8, 6), "max_iter": 4, "random_state": 0} | UNSCALED
+SMALL["bin_strategy"] = "quantile"
 
 
 def knots_of(X, weight=None):

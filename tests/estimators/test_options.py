@@ -99,6 +99,7 @@ OPTIONS = [
     ("keep_prob", (1.0, 0.6), STOCHASTIC),
     ("input_keep_prob", 0.8, STOCHASTIC),
     ("input_bins", 3, {}),
+    ("bin_strategy", "quantile", {"input_bins": (4,)}),
     ("scale_inputs", "robust", {}),
     ("categorical_features", (1,), {}),
     ("categories", ((X[:, 1].min(),),), {"categorical_features": ((1,),)}),

@@ -11,7 +11,7 @@ from peak_memory import peak_of
 from saved_models import DATA, MODELS, SMALL, THREE, X, fitted, inputs, predictions
 from sklearn.base import clone
 
-from sknormnet import NormNetClassifier, NormNetRegressor
+from sknormnet import NormNetClassifier, NormNetEnsembleClassifier, NormNetRegressor
 from sknormnet.estimators.state import FORMAT, KEY
 from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.losses import SquaredError
@@ -251,3 +251,14 @@ def test_skops_needs_to_trust_one_name(name):
         for x in (model, copied):
             x.partial_fit(X, y)
         assert_array_equal(predictions(name, copied), predictions(name, model))
+
+
+def test_skops_needs_to_trust_an_ensemble_and_its_networks():
+    skops = pytest.importorskip("skops.io")
+    networks = NormNetClassifier(**SMALL)
+    model = NormNetEnsembleClassifier(networks, candidates=[{}], cv=2, random_state=0)
+    data = skops.dumps(model.fit(X, THREE))
+    trusted = [f"{type(x).__module__}.{type(x).__name__}" for x in (networks, model)]
+    assert skops.get_untrusted_types(data=data) == sorted(trusted)
+    copied = skops.loads(data, trusted=trusted)
+    assert_array_equal(copied.predict_proba(X), model.predict_proba(X))

@@ -57,7 +57,7 @@ class Embedding(Layer):
         return self.n_inputs - len(self.sizes)
 
     @property
-    def _starts(self) -> np.ndarray:
+    def starts(self) -> np.ndarray:
         """The first row of each table in E."""
         return np.cumsum(self.sizes) - self.sizes
 
@@ -74,7 +74,7 @@ class Embedding(Layer):
 
     def tables(self, E: np.ndarray) -> list[np.ndarray]:
         """Return the table of each embedded column, of shape (size, width), as views of E."""
-        return np.split(E, self._starts[1:])
+        return np.split(E, self.starts[1:])
 
     def forward_inference(self, x: Any, arrays: Arrays) -> np.ndarray:
         y = np.empty((*x.shape[:-1], self.n_units), x.dtype)
@@ -113,7 +113,7 @@ class Embedding(Layer):
         n = self._n_numbers
         y[..., :n] = x[..., :n]
         rows = x[..., n:].astype(np.intp)
-        rows += self._starts
+        rows += self.starts
         for index in np.ndindex(E.shape[:-2]):
             y[(*index, slice(None), slice(n, None))] = E[index][rows[index]].reshape(
                 len(y[index]), -1

@@ -1,0 +1,95 @@
+"""Bins of numeric columns: which columns are put into bins, and where the edges are."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sknormnet._quantiles import quantiles
+
+LEAST_SHARE, LEAST_ROWS = 1 / 200, 8  # of the rows, in a leaf of the trees that place edges
+
+
+def binned_columns(sample: np.ndarray, n_bins: int) -> tuple[int, ...]:
+    """Return the columns with more distinct values than bins; none if `n_bins` is 0."""
+    if n_bins == 0:
+        return ()
+    return tuple(k for k, x in enumerate(sample.T) if len(distinct(x)) > n_bins)
+
+
+def distinct(x: np.ndarray) -> np.ndarray:
+    """Return the sorted distinct values without NaN."""
+    return np.unique(x[~np.isnan(x)])
+
+
+def bin_edges(
+    sample: np.ndarray, target: np.ndarray | None, *, n_bins: int, weight: np.ndarray | None
+) -> np.ndarray:
+    """Return the edges of the bins of each column, from the smallest to the largest value.
+
+    Without a target, they are quantiles. With a target, the inner edges of a column are the
+    thresholds of a decision tree that predicts the target from this column alone, so there are
+    more edges where the target changes. If the tree has fewer leaves than there are bins,
+    quantiles are added.
+
+    Parameters
+    ----------
+    sample : ndarray of shape (n_rows, n_columns)
+        With NaN for missing values; no column is constant.
+    target : ndarray of shape (n_rows,) or (n_rows, n_targets), or None
+        Class numbers, or one or several numbers per row.
+    n_bins : int
+    weight : ndarray of shape (n_rows,) or None
+
+    Returns
+    -------
+    edges : ndarray of shape (n_bins + 1, n_columns)
+
+    References
+    ----------
+    Gorishniy, Rubachev and Babenko (2022), "On embeddings for numerical features in tabular deep
+    learning", arXiv 2203.05556, section 3.2.
+    """
+    edges = quantiles_of_present(sample, np.arange(n_bins + 1) / n_bins, weight)
+    if target is None:
+        return edges
+    for column, own in zip(sample.T, edges.T, strict=True):
+        present = ~np.isnan(column)
+        of_rows = None if weight is None else weight[present]
+        found = thresholds(column[present], target[present], n_leaves=n_bins, weight=of_rows)
+        own[1:-1] = np.sort(np.concatenate([found, own[1:-1]])[: n_bins - 1])
+    return edges
+
+
+def thresholds(
+    column: np.ndarray, target: np.ndarray, *, n_leaves: int, weight: np.ndarray | None
+) -> np.ndarray:
+    """Return the thresholds of a decision tree on one column."""
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor  # takes a while
+
+    # Trees work in float32, which holds the places of values exactly, but not the values.
+    values, places = np.unique(column.astype(np.float64), return_inverse=True)
+    tree = (DecisionTreeRegressor if target.ndim == 2 else DecisionTreeClassifier)(
+        max_leaf_nodes=n_leaves,
+        min_weight_fraction_leaf=min(0.5, max(LEAST_SHARE, LEAST_ROWS / len(column))),
+        random_state=0,
+    )
+    if weight is not None:  # whole numbers, whose sums are exact: their unit does not matter
+        weight = np.rint(weight / weight.min() * 2**20)
+    found = tree.fit(places[:, None], target, sample_weight=weight).tree_
+    below = found.threshold[found.feature >= 0].astype(int)
+    return values[below] / 2 + values[below + 1] / 2
+
+
+def quantiles_of_present(
+    sample: np.ndarray, orders: Sequence[float] | np.ndarray, weight: np.ndarray | None
+) -> np.ndarray:
+    """Return the quantiles of each column without its missing values, in float64."""
+    found = np.zeros((len(orders), sample.shape[1]))
+    is_present = ~np.isnan(sample)
+    complete = is_present.all(axis=0)
+    found[:, complete] = quantiles(sample[:, complete], orders, weight) if complete.any() else 0
+    for k in np.flatnonzero(~complete & is_present.any(axis=0)):
+        rows = is_present[:, k]
+        own = None if weight is None else weight[rows]
+        found[:, k] = quantiles(sample[rows, k : k + 1], orders, own)[:, 0]
+    return found
