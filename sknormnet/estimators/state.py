@@ -33,9 +33,7 @@ from sknormnet.training.trainer import TrainingState
 
 FORMAT = 1
 KEY = "sknormnet"
-PRIVATE = {
-    *("_networks", "_columns", "_inputs", "_loss", "_target_scaling", "_states", "_folded"),
-}
+PRIVATE = {"_networks", "_columns", "_inputs", "_loss", "_target_scaling", "_states", "_folded"}
 PER_EPOCH = "history_", "loss_curve_", "validation_scores_"  # what predictions do not need
 
 
