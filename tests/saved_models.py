@@ -1,7 +1,7 @@
 """Fitted models of many kinds, whose files in tests/data all later versions must load.
 
-When the format changes, write its files by ``python tests/saved_models.py``. Never write those
-of an earlier format again.
+When the format changes, write its files by ``python tests/saved_models.py``, which needs skops.
+Never write those of an earlier format again.
 """
 
 import pickle
@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -75,12 +76,17 @@ def predictions(name: str, model: Any) -> np.ndarray:
 
 
 def write(folder: Path) -> None:
+    import skops.io as skops
+
     folder.mkdir(parents=True)
     expected = {}
     for name in MODELS:
         model = fitted(name)
         expected[name] = predictions(name, model)
         (folder / f"{name}.pkl").write_bytes(pickle.dumps(model, protocol=4))
+        if name == "classifier":
+            content = skops.dumps(model, compression=ZIP_DEFLATED)
+            (folder / f"{name}.skops").write_bytes(content)
     np.savez_compressed(folder / "expected.npz", **expected)
 
 

@@ -27,6 +27,7 @@ _CLASSES: list[Any] = [
     *(TrainingState, Patience),
 ]
 RECORDS: dict[str, type] = {x.__name__: x for x in _CLASSES}
+SIMPLE = {str, int, float, bool, type(None)}
 DTYPES = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
 
 
@@ -43,6 +44,8 @@ def to_plain(value: Any) -> Any:
     Such a dict has the name of the class as "class", beside the fields. Generators become dicts,
     too. Tuples and dicts are searched for records; all else stays as it is.
     """
+    if type(value) in SIMPLE:  # there may be many levels
+        return value
     if isinstance(value, tuple):
         return tuple(map(to_plain, value))
     if isinstance(value, dict):
@@ -73,7 +76,7 @@ def from_plain(value: Any) -> Any:
     ValueError
         If a class is unknown, or if the type of a field is wrong.
     """
-    if type(value) in (int, float, str):
+    if type(value) in SIMPLE:
         return value
     if isinstance(value, tuple):
         return tuple(map(from_plain, value))

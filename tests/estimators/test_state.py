@@ -121,7 +121,10 @@ def test_another_byte_order_makes_no_difference():
 # ---------------------------------------------------------------------- files of all formats
 
 
-@pytest.mark.parametrize("folder", sorted(DATA.glob("format_*")), ids=lambda x: x.name)
+FORMATS = sorted(DATA.glob("format_*"))
+
+
+@pytest.mark.parametrize("folder", FORMATS, ids=lambda x: x.name)
 def test_files_of_each_format_load(folder, name):
     model = pickle.loads((folder / f"{name}.pkl").read_bytes())
     expected = np.load(folder / "expected.npz")[name]
@@ -133,6 +136,15 @@ def test_files_of_each_format_load(folder, name):
         if hasattr(model, "partial_fit") and name != "quantiles":
             model.set_params(early_stopping=False).partial_fit(inputs(name), y)
             assert np.isfinite(predictions(name, model)).all()
+
+
+@pytest.mark.parametrize("folder", FORMATS, ids=lambda x: x.name)
+def test_skops_files_of_each_format_load(folder):
+    skops = pytest.importorskip("skops.io")
+    trusted = ["sknormnet.estimators.classifier.NormNetClassifier"]
+    model = skops.load(folder / "classifier.skops", trusted=trusted)
+    expected = np.load(folder / "expected.npz")["classifier"]
+    assert_allclose(predictions("classifier", model), expected, rtol=1e-10)
 
 
 def test_there_are_files_of_this_format():
