@@ -91,8 +91,20 @@ def _restored(state: dict[str, Any], own: dict[str, Any], estimator_class: Any) 
         state |= {name: defaults[name] for name in absent}
     if "fitted" not in own:
         return state
-    fitted = from_plain(own["fitted"])
-    layers, inputs, loss = (fitted[name] for name in ("layers", "inputs", "loss"))
+    fitted, states = from_plain(own["fitted"]), from_plain(own["training"])
+    state |= {f"_{name}": fitted[name] for name in ("columns", "inputs", "loss", "target_scaling")}
+    networks = state["_networks"] = _networks(fitted)
+    is_classifier = issubclass(estimator_class, ClassifierMixin)
+    _check_target(state, fitted["layers"][-1].fan_out, is_classifier=is_classifier)
+    if states:
+        for training, network in zip(states, networks, strict=True):
+            _check_training(training, network.parameters)
+        state["_states"] = list(states)
+    return state
+
+
+def _networks(fitted: dict[str, Any]) -> list[Network]:
+    layers, inputs = fitted["layers"], fitted["inputs"]
     for name in ("layers", "networks"):
         _check(isinstance(fitted[name], tuple), name)
     _check(isinstance(inputs, InputEncoder), "inputs")
@@ -100,16 +112,7 @@ def _restored(state: dict[str, Any], own: dict[str, Any], estimator_class: Any) 
     _check_layers(layers, inputs)
     networks = [_network(layers, x, fitted["momentum"]) for x in fitted["networks"]]
     _check({x.dtype for x in networks} == {inputs.dtype}, "networks")
-    state |= {"_networks": networks, "_inputs": inputs, "_columns": fitted["columns"]}
-    state |= {"_loss": loss, "_target_scaling": fitted["target_scaling"]}
-    _check_target(
-        state, layers[-1].fan_out, is_classifier=issubclass(estimator_class, ClassifierMixin)
-    )
-    if states := from_plain(own["training"]):
-        for training, network in zip(states, networks, strict=True):
-            _check_training(training, network.parameters)
-        state["_states"] = list(states)
-    return state
+    return networks
 
 
 def _network(layers: Sequence[Layer], snapshot: tuple, momentum: float) -> Network:
