@@ -453,6 +453,12 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         """Whether there is a network that was trained, or has batch-norm statistics of any rows."""
         if not hasattr(self, "_networks"):
             return False
+        if "_states" not in vars(self):
+            raise ValueError(
+                f"This {type(self).__name__} has no training state, so it cannot be trained"
+                " further. Continue with the one that without_training_state was called on, or"
+                " fit anew with warm_start=False."
+            )
         return self._states[0].n_samples_seen > 0 or self._networks[0].momentum_weight > 0
 
     def _validate(

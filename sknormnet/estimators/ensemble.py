@@ -183,7 +183,7 @@ class BaseEnsemble(BaseEstimator, ABC):
         names = "n_features_in_", "feature_names_in_", "classes_"
         self.__dict__.pop("feature_names_in_", None)
         self._names = {name: vars(reader)[name] for name in names if name in vars(reader)}
-        vars(self).update(self._names)
+        self.__dict__.update(self._names)
         return reader, rows
 
     def _chosen_candidates(self, rows: Rows) -> list[dict[str, Any]]:

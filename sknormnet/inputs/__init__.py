@@ -1,6 +1,7 @@
 """From a table to the inputs of a network, fitted on training rows only."""
 
 from sknormnet.inputs.categorical import CategoricalEncoder
+from sknormnet.inputs.consistency import check_inputs
 from sknormnet.inputs.encoder import InputEncoder
 from sknormnet.inputs.errors import ColumnError, listed
 from sknormnet.inputs.fitting import fit_inputs
@@ -15,6 +16,7 @@ __all__ = [
     "InputEncoder",
     "NumericEncoder",
     "TableColumns",
+    "check_inputs",
     "fit_inputs",
     "listed",
     "read_columns",

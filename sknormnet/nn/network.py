@@ -60,6 +60,41 @@ class Network:
         momentum: float = 0.9,
         stack_shape: tuple[int, ...] = (),
     ):
+        self._lay_out(layers, dtype, momentum)
+        self.parameters = aligned_zeros((*stack_shape, self._trained.size), self.dtype)
+        self.statistics = np.zeros((*stack_shape, self._statistics.size), self.dtype)
+        self.momentum_weight = 0.0
+
+    @classmethod
+    def from_snapshot(
+        cls, layers: Sequence[Layer], snapshot: tuple, momentum: float = 0.9
+    ) -> "Network":
+        """Return a network of the vectors in a snapshot, which are not copied.
+
+        Nothing is allocated before the vectors are known to fit the layers.
+
+        Raises
+        ------
+        ValueError
+            If the vectors do not fit the layers or each other, or are not finite.
+        """
+        network = cls.__new__(cls)
+        network.parameters, network.statistics, network.momentum_weight = snapshot
+        network._lay_out(layers, network.parameters.dtype, momentum)
+        sizes = {"parameters": network._trained.size, "statistics": network._statistics.size}
+        for name, size in sizes.items():
+            vector = getattr(network, name)
+            if vector.shape != (size,) or vector.dtype != network.dtype:
+                raise ValueError(
+                    f"The layers need {size} {name} of dtype {network.dtype}."
+                    f" Got an array of shape {vector.shape} and dtype {vector.dtype} instead."
+                )
+        if not network.is_finite():
+            raise ValueError("Parameters or statistics are not finite numbers.")
+        return network
+
+    def _lay_out(self, layers: Sequence[Layer], dtype: Any, momentum: float) -> None:
+        """Set everything except the vectors."""
         self.layers = tuple(layers)
         self.dtype = np.dtype(dtype)
         self.momentum = momentum
@@ -70,10 +105,7 @@ class Network:
         self._trained = Layout([x.parameters for x in layers], weight_names | names)
         self._statistics = _layout([x.statistics for x in layers])
         self.n_weights = sum(self._trained.total(name) for name in weight_names)
-        self.parameters = aligned_zeros((*stack_shape, self._trained.size), self.dtype)
-        self.statistics = np.zeros((*stack_shape, self._statistics.size), self.dtype)
         self.tracks = True
-        self.momentum_weight = 0.0
         self._folded: FoldedNetwork | None = None
 
     def initialize(self, rng: np.random.Generator) -> Self:

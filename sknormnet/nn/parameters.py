@@ -1,5 +1,6 @@
 """Many named arrays in one flat vector; independent of their meaning."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 
@@ -35,7 +36,7 @@ class Layout:
         for name in names:
             for layer, spans in zip(shapes, self._spans, strict=True):
                 if name in layer:
-                    start, self.size = self.size, self.size + int(np.prod(layer[name]))
+                    start, self.size = self.size, self.size + math.prod(layer[name])
                     spans[name] = slice(start, self.size)
 
     def total(self, name: str) -> int:
