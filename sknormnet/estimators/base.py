@@ -294,11 +294,11 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
             self.__dict__.pop("_networks", None)  # a new network is not compared with the last one
         rows, loss, n_outputs = self._validate(X, y, sample_weight, settings, call)
         held_out = self._validate_held_out(validation, rows, settings)
-        if call is not Call.CHUNK:
-            has_validation = held_out is not None or fold is not None
-            warn_of_unused_parameters(settings, rows.X, has_validation=has_validation)
         n_rows = math.inf if call is Call.CHUNK else len(rows)
         settings = settings.for_rows(n_rows)
+        holds_out = held_out is not None or fold is not None or settings.holds_out(n_rows)
+        if call is not Call.CHUNK:
+            warn_of_unused_parameters(settings, rows.X, holds_out=holds_out)
         starts, is_split = self._starts(settings), False
         if fold is not None:
             is_split, (rows, held_out) = True, rows.split(fold)
@@ -308,7 +308,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         # All that follows is measured on the training rows only.
         scaling = self._choose_scaling(rows, loss, settings)
         rows, held_out = _standardized(scaling, rows, held_out)
-        dtype = self._choose_dtype(rows, settings)
+        dtype = self._choose_dtype(rows, settings, len(rows) + (len(held_out) if is_split else 0))
         self._check_range(rows, held_out, settings, dtype, is_split=is_split)
         inputs = self._choose_inputs(rows, settings, dtype)
         fit = PreparedFit(settings, rows, held_out, loss, n_outputs, scaling, inputs, dtype)
@@ -372,7 +372,8 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         """Divide raw predictions by the temperature that suits the held-out rows best."""
         validate: Any = getattr(trainer, "validate", None)
         validate = getattr(validate, "validate", validate)  # a search guards it
-        if validate is not None and validate.calibrates:
+        # A network that no epoch has improved on was calibrated before.
+        if validate is not None and validate.calibrates and trainer.history.best_epoch:
             trainer.network.divide_output(validate.temperature(trainer.network))
 
     def _keep(self, fit: PreparedFit) -> Self:
@@ -544,14 +545,14 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
             return self._target_scaling
         return self._measure_target(rows, loss, settings.target)
 
-    def _choose_dtype(self, rows: Rows, settings: Settings) -> np.dtype:
-        """Return the precision of the network."""
+    def _choose_dtype(self, rows: Rows, settings: Settings, n_rows: int) -> np.dtype:
+        """Return the precision of the network; `n_rows` counts the rows held out of X, too."""
         if settings.continues:
             return self._networks[0].dtype
         if settings.dtype != "auto":
             return np.dtype(settings.dtype)
         is_narrow = rows.X.dtype == np.float32 or (
-            settings.is_stochastic and len(rows) >= MANY_ROWS and float32_holds_inputs(rows)
+            settings.is_stochastic and n_rows >= MANY_ROWS and float32_holds_inputs(rows)
         )
         return np.dtype(np.float32 if is_narrow and self._fits_float32(rows) else np.float64)
 

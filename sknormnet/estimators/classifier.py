@@ -166,10 +166,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
     keep_prob : float, 'auto', or array-like of shape (n_hidden_layers,), default='auto'
         Probability of keeping a hidden unit in a training step (dropout), in (0, 1]: one for all
         hidden layers, or one per layer [2]_. It is 1 minus the dropout rate. 'auto' is 0.8 from
-        1,000 rows on, 0.6 from 100 rows on, and 1.0 for fewer rows or if ``solver='lbfgs'``. The probability is rounded
-        to a multiple of 1/65536, and at least 1/65536. In training, the outputs of the units that
-        are kept are divided by it (inverted dropout). Prediction keeps all units and needs no
-        correction.
+        1,000 rows on, 0.6 from 100 rows on, and 1.0 for fewer rows or if ``solver='lbfgs'``. The
+        probability is rounded to a multiple of 1/65536, and at least 1/65536. In training, the
+        outputs of the units that are kept are divided by it (inverted dropout). Prediction keeps
+        all units and needs no correction.
 
     input_keep_prob : float, default=1.0
         Probability of keeping an input in a training step, in (0, 1]; see `keep_prob`.
@@ -283,11 +283,12 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     scoring : str, callable or None, default='loss'
         Score of held-out rows; higher is better. 'loss' means the negative loss. None means
-        accuracy in classification and R squared in regression, as in MLP. Otherwise the name of a scorer, see
-        :func:`sklearn.metrics.get_scorer_names`, or a callable ``(estimator, X, y) -> float``. It
-        is called after each epoch with an estimator that predicts with the current network, with
-        the held-out rows as an array or CSR matrix, and with their targets before encoding. If
-        there are sample weights, they are passed as `sample_weight`.
+        accuracy in classification and R squared in regression, as in MLP. Otherwise the name of
+        a scorer, see :func:`sklearn.metrics.get_scorer_names`, or a callable
+        ``(estimator, X, y) -> float``. It is called after each epoch with an estimator that
+        predicts with the current network, with the held-out rows as an array or CSR matrix, and
+        with their targets before encoding. If there are sample weights, they are passed as
+        `sample_weight`.
 
     validation_fraction : float, default=0.1
         Fraction of the rows to hold out, in [0, 1). Only used with early stopping and without

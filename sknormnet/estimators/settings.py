@@ -127,8 +127,8 @@ def resolve(estimator: BaseNormNet, call: Call) -> Settings:
     """
     names = estimator._parameter_constraints
     parameters = {name: plain(getattr(estimator, name)) for name in names}
-    has_auto_decay = parameters["weight_decay"] == "auto"
-    if has_auto_decay:
+    has_auto_decay = parameters["weight_decay"] == "auto" and isinstance(estimator.solver, str)
+    if parameters["weight_decay"] == "auto":
         parameters["weight_decay"] = 1.0
     if parameters["input_bins"] == "auto":
         parameters["input_bins"] = None

@@ -8,15 +8,15 @@ from scipy.sparse import issparse
 from sknormnet.estimators.settings import Settings
 
 
-def warn_of_unused_parameters(settings: Settings, X: Any, *, has_validation: bool) -> None:
+def warn_of_unused_parameters(settings: Settings, X: Any, *, holds_out: bool) -> None:
     """Warn about parameters that are set but have no effect in this fit.
 
     Parameters
     ----------
     settings : Settings
     X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-    has_validation : bool
-        Whether the caller passed validation rows.
+    holds_out : bool
+        Whether there are validation rows.
     """
     is_stochastic, target = settings.is_stochastic, settings.target
     of_lbfgs = "is not used by solver='lbfgs', which trains on all rows."
@@ -36,7 +36,7 @@ def warn_of_unused_parameters(settings: Settings, X: Any, *, has_validation: boo
             f"scoring={scoring!r} {of_lbfgs}",
         ),
         (
-            is_stochastic and scoring not in (None, "loss") and not (early or has_validation),
+            is_stochastic and scoring not in (None, "loss") and not holds_out,
             f"scoring={scoring!r} is not used, because no rows are held out. Set"
             " early_stopping=True or pass X_val and y_val to fit.",
         ),

@@ -6,7 +6,8 @@ import numpy as np
 
 from sknormnet._quantiles import quantiles
 
-LEAST_SHARE, LEAST_ROWS = 1 / 200, 8  # of the rows, in a leaf of the trees that place edges
+# Of the rows, in a leaf of the trees that place edges; a bit less, so that rounding does not matter
+LEAST_SHARE, LEAST_ROWS = 1 / 200 - 1e-9, 8 - 1e-6
 
 
 def binned_columns(sample: np.ndarray, n_bins: int) -> tuple[int, ...]:
@@ -67,7 +68,9 @@ def thresholds(
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor  # takes a while
 
     n_rows = float(len(column))
-    if weight is not None:  # whole numbers, whose sums are exact: their unit does not matter
+    if weight is not None and np.ptp(weight) == 0:
+        weight = None
+    elif weight is not None:  # whole numbers, whose sums are exact: their unit does not matter
         n_rows = weight.sum() / weight.min()  # a row of weight 2 counts like two rows
         weight = np.rint(weight / weight.min() * 2**20)
     # Trees work in float32, which holds the places of values exactly, but not the values.

@@ -346,6 +346,7 @@ def test_has_all_parameters_in_the_same_places(ours, mlp):
         "learning_rate",
         "learning_rate_init",
         "max_iter",
+        "early_stopping",
         "beta_2",
     }
     positional = [name for name, p in mine.items() if p.kind is p.POSITIONAL_OR_KEYWORD]

@@ -121,7 +121,7 @@ OPTIONS = [
 ]
 REGRESSION = {"loss", "standardize_target", "quantile", "huber_delta"}
 CLASSIFICATION = {"class_weight": {0: 3.0, 1: 1.0, 2: 1.0}, "label_smoothing": 0.2}
-CLASSIFICATION |= {"loss": MulticlassLogLoss(label_smoothing=0.1)}
+CLASSIFICATION |= {"loss": MulticlassLogLoss(label_smoothing=0.1), "calibrate": False}
 
 
 def settings_of(option, other=(None, None, {})):
@@ -207,6 +207,8 @@ def test_an_option_matters_in_classification(option):
     base = plain_classifier().get_params() | {k: BASE[k] for k in shared}
     settings = base | shared
     results = []
+    if name == "calibrate":
+        settings |= {"early_stopping": True, "scoring": "loss"}
     for x in (base[name], value):
         model = NormNetClassifier(**settings | {name: x}).fit(X_IRIS, Y_IRIS)
         if name == "warm_start":

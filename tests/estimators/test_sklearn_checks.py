@@ -4,7 +4,12 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sknormnet import NormNetClassifier, NormNetRegressor
+from sknormnet import (
+    NormNetClassifier,
+    NormNetEnsembleClassifier,
+    NormNetEnsembleRegressor,
+    NormNetRegressor,
+)
 
 pytestmark = [
     # The checks train for a few epochs only.
@@ -16,6 +21,7 @@ pytestmark = [
 ]
 
 CLASSES = [NormNetClassifier, NormNetRegressor]
+ENSEMBLES = [NormNetEnsembleClassifier(), NormNetEnsembleRegressor()]
 
 SETTINGS = [
     {},
@@ -35,7 +41,7 @@ RANDOM_MASKS = "dropout masks differ from row to row, so they cannot agree for r
 
 
 def expected_failed_checks(estimator):
-    if estimator.keep_prob == "auto":  # which keeps all of so few rows
+    if getattr(estimator, "keep_prob", "auto") == "auto":  # which keeps all of so few rows
         return {}
     return {
         "check_sample_weight_equivalence_on_dense_data": RANDOM_MASKS,
@@ -44,7 +50,7 @@ def expected_failed_checks(estimator):
 
 
 CHECKS = parametrize_with_checks(
-    [kind(**settings) for kind in CLASSES for settings in SETTINGS],
+    [kind(**settings) for kind in CLASSES for settings in SETTINGS] + ENSEMBLES,
     expected_failed_checks=expected_failed_checks,  # strict: see xfail_strict in pyproject.toml
 )
 

@@ -47,7 +47,7 @@ def messages_of(function):
 
 # ---------------------------------------------------------------------------- unscaled inputs
 
-UNSCALED = {"scale_inputs": None, "random_state": 0}
+UNSCALED = {"scale_inputs": None, "input_bins": 0, "random_state": 0}
 
 
 @pytest.mark.parametrize("settings", [{}, {"batchnorm": False}, {"solver": "sgd"}], ids=str)
@@ -280,7 +280,6 @@ def test_several_quantiles_without_their_loss_are_an_error():
     "parameters",
     [
         {"scoring": "roc_auc", "early_stopping": True},
-        {"scoring": "roc_auc", "early_stopping": "auto"},
         {"solver": "adam", "weight_decay": 0.5},
         {"input_bins": 3},
     ],
@@ -498,7 +497,7 @@ def test_lbfgs_converges_with_its_defaults(load, kind):
     data, y = load(return_X_y=True)
     model = kind(solver="lbfgs", random_state=0)
     assert messages_of(lambda: model.fit(StandardScaler().fit_transform(data), y)) == []
-    assert 40 < model.n_iter_ < 1000
+    assert 10 < model.n_iter_ < 1000
 
 
 def test_automatic_max_iter():
