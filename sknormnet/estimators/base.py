@@ -308,7 +308,8 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         # All that follows is measured on the training rows only.
         scaling = self._choose_scaling(rows, loss, settings)
         rows, held_out = _standardized(scaling, rows, held_out)
-        dtype = self._choose_dtype(rows, settings, len(rows) + (len(held_out) if is_split else 0))
+        n_of_X = len(rows) + (len(held_out) if held_out is not None and is_split else 0)
+        dtype = self._choose_dtype(rows, settings, n_of_X)
         self._check_range(rows, held_out, settings, dtype, is_split=is_split)
         inputs = self._choose_inputs(rows, settings, dtype)
         fit = PreparedFit(settings, rows, held_out, loss, n_outputs, scaling, inputs, dtype)

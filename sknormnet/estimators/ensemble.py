@@ -189,10 +189,12 @@ class BaseEnsemble(BaseEstimator, ABC):
     def _chosen_candidates(self, rows: Rows) -> list[dict[str, Any]]:
         if self.candidates is not None:
             return [dict(candidate) for candidate in self._checked_candidates()]
-        if len(rows) >= FEW_ROWS:
-            return CANDIDATES
-        # keep_prob="auto" is no dropout for so few rows
-        return [{k: x for k, x in one.items() if k != "keep_prob"} for one in CANDIDATES]
+        unused = set()
+        if len(rows) < FEW_ROWS:
+            unused |= {"keep_prob"}  # "auto" is no dropout for so few rows
+        if issparse(rows.X):
+            unused |= {"input_bins", "bin_strategy"}
+        return [{k: x for k, x in one.items() if k not in unused} for one in CANDIDATES]
 
     def _checked_candidates(self) -> list[dict[str, Any]]:
         found = [*self.candidates]
