@@ -129,6 +129,25 @@ def test_weights_weigh_the_quantiles():
     assert_allclose(model.coefs_[0], plain.coefs_[0], rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize(("kind", "y"), [(NormNetRegressor, Y), (NormNetClassifier, Y > 150)])
+def test_trees_count_a_row_of_weight_two_like_two_rows(kind, y):
+    weight = np.arange(len(Y)) % 4
+    model = kind(**BINNED | {"bin_strategy": "tree"}).fit(X, y, weight)
+    repeated = clone(model).fit(X.repeat(weight, axis=0), y.repeat(weight))
+    assert_array_equal(edges_of(model), edges_of(repeated))
+    assert (edges_of(model) != edges_of(clone(model).fit(X, y))).any()
+
+
+def test_the_default_is_six_bins_by_trees_for_a_dense_x():
+    settings = {"hidden_layer_sizes": (4,), "max_iter": 1}
+    given = NormNetRegressor(**settings, input_bins=6, bin_strategy="tree").fit(X, Y)
+    model = NormNetRegressor(**settings).fit(X, Y)
+    assert edges_of(model).shape == (7, 9)
+    assert_array_equal(edges_of(model), edges_of(given))
+    model.fit(sparse.csr_array(X), Y)  # without a warning
+    assert model.bin_edges_ == [None] * 10
+
+
 @pytest.mark.parametrize("weight", [0.1, 7.3, 1 / 3, 0.7])
 @pytest.mark.parametrize("n_rows", [60, 70, 95, 125])
 def test_equal_weights_do_not_move_the_quantiles(n_rows, weight):
@@ -201,12 +220,15 @@ def test_rows_taken_for_quantiles_are_bounded(monkeypatch):
     assert_allclose(knots, knots_of(X[rows])[:, inputs_of(X[rows])])
 
 
-def test_bins_help_where_the_target_bends():
+@pytest.mark.parametrize("bin_strategy", ["tree", "quantile"])
+def test_bins_help_where_the_target_bends(bin_strategy):
+    settings = {"bin_strategy": bin_strategy, "weight_decay": 1.0, "keep_prob": 0.8}
+    settings |= {"hidden_layer_sizes": (32,), "random_state": 0}
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (600, 1))
     y = np.sin(20 * x[:, 0]) + rng.normal(0, 0.1, 600)
     scores = []
     for n_bins in (0, 12):
-        model = NormNetRegressor(hidden_layer_sizes=(32,), input_bins=n_bins, random_state=0)
+        model = NormNetRegressor(input_bins=n_bins, **settings)
         scores.append(model.fit(x[:400], y[:400]).score(x[400:], y[400:]))
     assert scores[1] > scores[0] + 0.2
