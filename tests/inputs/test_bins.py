@@ -113,6 +113,7 @@ def test_extreme_values_are_edges():
 RNG = np.random.default_rng(0)
 MANY = RNG.integers(-3000, 3000, (400, 2)) / 1024  # exact in float32, in which trees work
 WAVES = np.sin(3 * MANY) + RNG.normal(0, 0.1, (400, 2))
+WEIGHT = RNG.integers(1, 4, 400)
 TARGETS = {
     "classes": np.digitize(WAVES[:, 0], [-0.5, 0.5]),
     "numbers": WAVES[:, :1],
@@ -149,9 +150,8 @@ def test_a_step_in_the_tail_gets_an_edge_if_eight_rows_are_beyond(n_targets, n_t
 @EVERY_TARGET
 @pytest.mark.parametrize("unit", [1, 0.7, 1e-200])
 def test_trees_count_weights_as_repeated_rows(unit, target):
-    weight = RNG.integers(1, 4, 400)
-    repeated = tree_edges(MANY.repeat(weight, axis=0), target.repeat(weight, axis=0))
-    weighted = edges_of(fitted(MANY, 6, target=target, weight=unit * weight))
+    repeated = tree_edges(MANY.repeat(WEIGHT, axis=0), target.repeat(WEIGHT, axis=0))
+    weighted = edges_of(fitted(MANY, 6, target=target, weight=unit * WEIGHT))
     assert_array_equal(weighted, repeated)
     assert (weighted != tree_edges(MANY, target)).any()
 
