@@ -35,7 +35,7 @@ X, Y = load_digits(return_X_y=True)
 X, Y = scale(X)[:160], Y[:160] > 4
 X_REG, Y_REG = load_diabetes(return_X_y=True)
 X_REG, Y_REG = scale(X_REG)[:150], Y_REG[:150]
-SMALL = {"hidden_layer_sizes": (9,), "max_iter": 4, "random_state": 0}
+SMALL = {"hidden_layer_sizes": (9,), "max_iter": 4, "input_bins": 0, "random_state": 0}
 CLASSIFIER, REGRESSOR = NormNetClassifier(**SMALL), NormNetRegressor(**SMALL)
 GRID = {"alpha": [0.0, 0.1, 1.0], "keep_prob": [1.0, 0.8, 0.5]}
 STEP = "normnetclassifier__"

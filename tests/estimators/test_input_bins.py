@@ -21,7 +21,8 @@ X = scale(X_RAW)
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)
 UNSCALED = {"scale_inputs": None}
 SMALL = {"hidden_layer_sizes": (8, 6), "max_iter": 4, "random_state": 0} | UNSCALED
-SMALL["bin_strategy"] = "quantile"
+SMALL |= {"input_bins": 0, "weight_decay": 1.0}
+BINNED = SMALL | {"input_bins": N_BINS, "bin_strategy": "quantile"}
 
 
 def knots_of(X, weight=None):
@@ -76,7 +77,7 @@ KINDS = {
 
 @pytest.mark.parametrize("parameters", KINDS.values(), ids=list(KINDS))
 def test_the_network_is_that_of_inputs_encoded_by_hand(parameters):
-    model = NormNetRegressor(**SMALL | parameters, input_bins=N_BINS).fit(X, Y)
+    model = NormNetRegressor(**BINNED | parameters).fit(X, Y)
     training = training_rows_of(model, X, Y)  # the edges are quantiles of these only
     by_hand = encoded(X, knots_of(X[training]), inputs_of(X))
     plain = NormNetRegressor(**SMALL | parameters).fit(by_hand, Y)
@@ -89,8 +90,8 @@ def test_the_network_is_that_of_inputs_encoded_by_hand(parameters):
 
 @pytest.mark.parametrize("parameters", KINDS.values(), ids=list(KINDS))
 def test_bins_of_scaled_inputs_are_those_of_a_standard_scaler(parameters):
-    model = NormNetRegressor(**SMALL | parameters | {"scale_inputs": "standard"})
-    model.set_params(input_bins=N_BINS).fit(X_RAW, Y)
+    model = NormNetRegressor(**BINNED | parameters | {"scale_inputs": "standard"})
+    model.fit(X_RAW, Y)
     training = training_rows_of(model, X_RAW, Y)
     scaled = StandardScaler().fit(X_RAW[training]).transform(X_RAW)
     by_hand = encoded(scaled, knots_of(scaled[training]), inputs_of(scaled))
@@ -100,7 +101,7 @@ def test_bins_of_scaled_inputs_are_those_of_a_standard_scaler(parameters):
 
 
 def test_all_that_looks_at_rows_encodes_them():
-    model = NormNetRegressor(**SMALL, input_bins=N_BINS).fit(X, Y)
+    model = NormNetRegressor(**BINNED).fit(X, Y)
     by_hand = encoded(X, knots_of(X), inputs_of(X))
     plain = NormNetRegressor(**SMALL).fit(by_hand, Y)
     assert_allclose(model.hidden_activations(X, 0), plain.hidden_activations(by_hand, 0), atol=1e-9)
@@ -120,7 +121,7 @@ def test_all_that_looks_at_rows_encodes_them():
 
 def test_weights_weigh_the_quantiles():
     weight = np.arange(len(Y)) % 4 * 1.0
-    model = NormNetRegressor(**SMALL, input_bins=N_BINS).fit(X, Y, weight)
+    model = NormNetRegressor(**BINNED).fit(X, Y, weight)
     repeated = X.repeat(weight.astype(int), axis=0)
     knots = edges_of(model)
     assert_allclose(knots, knots_of(repeated)[:, inputs_of(X)])
@@ -128,10 +129,29 @@ def test_weights_weigh_the_quantiles():
     assert_allclose(model.coefs_[0], plain.coefs_[0], rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize(("kind", "y"), [(NormNetRegressor, Y), (NormNetClassifier, Y > 150)])
+def test_trees_count_a_row_of_weight_two_like_two_rows(kind, y):
+    weight = np.arange(len(Y)) % 4
+    model = kind(**BINNED | {"bin_strategy": "tree"}).fit(X, y, weight)
+    repeated = clone(model).fit(X.repeat(weight, axis=0), y.repeat(weight))
+    assert_array_equal(edges_of(model), edges_of(repeated))
+    assert (edges_of(model) != edges_of(clone(model).fit(X, y))).any()
+
+
+def test_the_default_is_six_bins_by_trees_for_a_dense_x():
+    settings = {"hidden_layer_sizes": (4,), "max_iter": 1}
+    given = NormNetRegressor(**settings, input_bins=6, bin_strategy="tree").fit(X, Y)
+    model = NormNetRegressor(**settings).fit(X, Y)
+    assert edges_of(model).shape == (7, 9)
+    assert_array_equal(edges_of(model), edges_of(given))
+    model.fit(sparse.csr_array(X), Y)  # without a warning
+    assert model.bin_edges_ == [None] * 10
+
+
 @pytest.mark.parametrize("weight", [0.1, 7.3, 1 / 3, 0.7])
 @pytest.mark.parametrize("n_rows", [60, 70, 95, 125])
 def test_equal_weights_do_not_move_the_quantiles(n_rows, weight):
-    model = NormNetRegressor(**SMALL, input_bins=6).fit(X[:n_rows], Y[:n_rows])
+    model = NormNetRegressor(**BINNED | {"input_bins": 6}).fit(X[:n_rows], Y[:n_rows])
     expected = edges_of(model)
     model.fit(X[:n_rows], Y[:n_rows], np.full(n_rows, weight))
     assert_array_equal(edges_of(model), expected)
@@ -140,7 +160,7 @@ def test_equal_weights_do_not_move_the_quantiles(n_rows, weight):
 @pytest.mark.parametrize("dtype", [np.float32, np.int64])
 def test_other_dtypes(dtype):
     data = (X_IRIS * 10).astype(dtype)
-    model = NormNetClassifier(**SMALL, input_bins=N_BINS).fit(data, Y_IRIS)
+    model = NormNetClassifier(**BINNED).fit(data, Y_IRIS)
     by_hand = encoded(data.astype(float), knots_of(data.astype(float)), inputs_of(data))
     kind = np.float32 if dtype == np.float32 else np.float64
     plain = NormNetClassifier(**SMALL).fit(by_hand.astype(kind), Y_IRIS)
@@ -151,18 +171,18 @@ def test_other_dtypes(dtype):
 def test_repeated_quantiles_are_steps():
     x = np.r_[np.zeros(60), np.linspace(1, 2, 40)][:, None]
     y = (x[:, 0] > 0.5) * 1.0
-    model = NormNetRegressor(**SMALL, input_bins=N_BINS).fit(x, y)
+    model = NormNetRegressor(**BINNED).fit(x, y)
     assert model.bin_edges_[0].tolist() == [0, 0, 0, 0, x[79, 0], 2]
     plain = NormNetRegressor(**SMALL).fit(encoded(x, knots_of(x), [0]), y)
     assert_allclose(model.coefs_[0], plain.coefs_[0], rtol=1e-9)
 
 
 def test_training_goes_on_with_the_first_quantiles():
-    model = NormNetRegressor(**SMALL, input_bins=N_BINS)
+    model = NormNetRegressor(**BINNED)
     model.partial_fit(X[:100], Y[:100]).partial_fit(X[100:] * 3, Y[100:])
     knots = edges_of(model)
     assert_allclose(knots, knots_of(X[:100])[:, inputs_of(X[:100])])
-    warm = NormNetRegressor(**SMALL, input_bins=N_BINS, warm_start=True).fit(X, Y).fit(X, Y)
+    warm = NormNetRegressor(**BINNED, warm_start=True).fit(X, Y).fit(X, Y)
     by_hand = encoded(X, knots_of(X), inputs_of(X))
     plain = NormNetRegressor(**SMALL, warm_start=True).fit(by_hand, Y).fit(by_hand, Y)
     assert_allclose(warm.predict(X), plain.predict(by_hand), rtol=1e-9)
@@ -171,7 +191,7 @@ def test_training_goes_on_with_the_first_quantiles():
 def test_nothing_to_encode():
     few = np.round(X)[:, :3] % 2
     for data in (few, sparse.csr_array(X)):
-        model = NormNetRegressor(**SMALL, input_bins=N_BINS)
+        model = NormNetRegressor(**BINNED)
         if sparse.issparse(data):
             with pytest.warns(UserWarning, match="input_bins=5 is not used, because X is sparse"):
                 model.fit(data, Y)
@@ -183,7 +203,7 @@ def test_nothing_to_encode():
 
 @pytest.mark.parametrize("n_members", [1, 2])
 def test_sparse_rows_after_dense_ones(n_members):
-    model = NormNetRegressor(**SMALL, input_bins=N_BINS, n_members=n_members).fit(X, Y)
+    model = NormNetRegressor(**BINNED, n_members=n_members).fit(X, Y)
     data = sparse.csr_array(X)
     assert_allclose(model.predict(data), model.predict(X), rtol=1e-12)
     other = clone(model).fit(X, Y)
@@ -194,18 +214,21 @@ def test_sparse_rows_after_dense_ones(n_members):
 
 def test_rows_taken_for_quantiles_are_bounded(monkeypatch):
     monkeypatch.setattr("sknormnet.inputs.measures.SAMPLE_ROWS", 50)
-    model = NormNetRegressor(**SMALL, input_bins=N_BINS).fit(X, Y)
+    model = NormNetRegressor(**BINNED).fit(X, Y)
     rows = np.linspace(0, len(X) - 1, 50).astype(int)
     knots = edges_of(model)
     assert_allclose(knots, knots_of(X[rows])[:, inputs_of(X[rows])])
 
 
-def test_bins_help_where_the_target_bends():
+@pytest.mark.parametrize("bin_strategy", ["tree", "quantile"])
+def test_bins_help_where_the_target_bends(bin_strategy):
+    settings = {"bin_strategy": bin_strategy, "weight_decay": 1.0, "keep_prob": 0.8}
+    settings |= {"hidden_layer_sizes": (32,), "random_state": 0}
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (600, 1))
     y = np.sin(20 * x[:, 0]) + rng.normal(0, 0.1, 600)
     scores = []
     for n_bins in (0, 12):
-        model = NormNetRegressor(hidden_layer_sizes=(32,), input_bins=n_bins, random_state=0)
+        model = NormNetRegressor(input_bins=n_bins, **settings)
         scores.append(model.fit(x[:400], y[:400]).score(x[400:], y[400:]))
     assert scores[1] > scores[0] + 0.2

@@ -22,6 +22,7 @@ X.flags.writeable = False  # lest one test changes it for the others
 NAMES = ["a", "b", "c", "d"]
 
 SETTINGS = {"hidden_layer_sizes": (8, 5), "batch_size": 15, "max_iter": 3, "random_state": 0}
+SETTINGS |= {"input_bins": 0, "weight_decay": 1.0}
 CONFIGURATIONS = {
     "default": {},
     "dropout": {"keep_prob": 0.8, "batchnorm": "after"},

@@ -31,6 +31,7 @@ from sknormnet.inspection import (
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 SMALL = {"hidden_layer_sizes": (8, 6), "max_iter": 4, "random_state": 0}
+SMALL |= {"input_bins": 0, "weight_decay": 1.0, "keep_prob": 0.8}
 COLORS, SIZES = ["blue", "green", "red"], ["L", "M", "S"]
 NUMBERS = ["age", "income", "children"]
 

@@ -24,6 +24,7 @@ from sknormnet.training.history import EpochRecord, History
 X, Y = load_iris(return_X_y=True)
 SMALL = {"hidden_layer_sizes": (8,), "random_state": 0}
 STOPPING = {"early_stopping": True, "n_iter_no_change": 2, "learning_rate": "constant"}
+STOPPING["scoring"] = None
 
 
 class Terminal(io.StringIO):
@@ -146,7 +147,7 @@ def test_the_line_never_wraps(terminal, width, n_members):
 @pytest.mark.parametrize(
     ("width", "line", "last"),
     [
-        (40, r"epoch 6/12, val \S+, 0 s left", r"12 epochs, best [\d.]+ at \d+, \d\.\d s"),
+        (40, r"epoch 6/12, val \S+, 0 s left", r"12 epochs, best -[\d.]+ at \d+, \d\.\d s"),
         (
             80,
             r"NormNetClassifier: epoch 6/12, loss \S+, val \S+, lr \S+, 0 s left",

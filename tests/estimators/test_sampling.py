@@ -41,7 +41,12 @@ def test_samples_of_a_linear_readout_average_to_the_prediction(batchnorm, input_
 def test_sampling_by_hand():
     # One hidden layer, no batch norm: a unit is there or not, each with its probability.
     model = NormNetRegressor(
-        hidden_layer_sizes=(2,), keep_prob=0.5, batchnorm=False, random_state=1, max_iter=5
+        hidden_layer_sizes=(2,),
+        keep_prob=0.5,
+        batchnorm=False,
+        input_bins=0,
+        random_state=1,
+        max_iter=5,
     ).fit(X, Y)
     (W, V), (b, c) = model.coefs_, model.intercepts_
     hidden = np.maximum(X[:3] @ W + b, 0)
@@ -113,7 +118,11 @@ def test_without_dropout_there_is_nothing_to_sample():
 @pytest.mark.parametrize("batchnorm", [False, "before", "after"])
 def test_hidden_activations_by_hand(batchnorm, container):
     model = NormNetRegressor(
-        hidden_layer_sizes=(7, 5), batchnorm=batchnorm, keep_prob=0.7, random_state=0
+        hidden_layer_sizes=(7, 5),
+        batchnorm=batchnorm,
+        keep_prob=0.7,
+        input_bins=0,
+        random_state=0,
     ).fit(X, Y)
     expected, h = [], X
     for k in range(2):

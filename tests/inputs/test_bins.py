@@ -1,9 +1,10 @@
-"""Bins without a scale: ramps and bin edges by hand."""
+"""Bins without a scale: ramps and bin edges by hand, edges that trees place."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sknormnet.inputs import InputEncoder, fit_inputs
 
@@ -105,3 +106,85 @@ def test_extreme_values_are_edges():
     edges = edges_of(fitted(x, 6))
     assert_array_equal(edges[[0, -1]], [x.min(axis=0), x.max(axis=0)])
     assert (np.diff(edges, axis=0) >= 0).all()
+
+
+# ------------------------------------------------------------------------- edges placed by trees
+
+RNG = np.random.default_rng(0)
+MANY = RNG.integers(-3000, 3000, (400, 2)) / 1024  # exact in float32, in which trees work
+WAVES = np.sin(3 * MANY) + RNG.normal(0, 0.1, (400, 2))
+WEIGHT = RNG.integers(1, 4, 400)
+TARGETS = {
+    "classes": np.digitize(WAVES[:, 0], [-0.5, 0.5]),
+    "numbers": WAVES[:, :1],
+    "two numbers": WAVES,
+}
+EVERY_TARGET = pytest.mark.parametrize("target", TARGETS.values(), ids=list(TARGETS))
+
+
+def tree_edges(X, target, n_bins=6):
+    return edges_of(fitted(X, n_bins, target=target))
+
+
+@EVERY_TARGET
+@pytest.mark.parametrize("n_bins", [2, 6, 12])
+def test_inner_edges_are_thresholds_of_a_tree_on_the_column(n_bins, target):
+    kind = DecisionTreeClassifier if target.ndim == 1 else DecisionTreeRegressor
+    tree = kind(max_leaf_nodes=n_bins, min_weight_fraction_leaf=8 / 400, random_state=0)
+    for x, edges in zip(MANY.T, tree_edges(MANY, target, n_bins).T, strict=True):
+        found = tree.fit(x[:, None], target).tree_
+        thresholds = found.threshold[found.feature >= 0]
+        assert_array_equal(edges, [x.min(), *np.sort(thresholds), x.max()])
+
+
+@pytest.mark.parametrize("n_tail", [7, 8, 15])
+@pytest.mark.parametrize("n_targets", [0, 1, 2])
+def test_a_step_in_the_tail_gets_an_edge_if_eight_rows_are_beyond(n_targets, n_tail):
+    x = np.arange(1000.0)
+    step = (x >= 1000 - n_tail).astype(int)
+    target = np.stack([0 * step, step][-n_targets:], axis=1) if n_targets else step
+    edges = tree_edges(x[:, None], target)[:, 0]
+    assert (1000 - n_tail - 0.5 in edges) == (n_tail >= 8)
+
+
+@EVERY_TARGET
+@pytest.mark.parametrize("unit", [1, 0.7, 1e-200])
+def test_trees_count_weights_as_repeated_rows(unit, target):
+    repeated = tree_edges(MANY.repeat(WEIGHT, axis=0), target.repeat(WEIGHT, axis=0))
+    weighted = edges_of(fitted(MANY, 6, target=target, weight=unit * WEIGHT))
+    assert_array_equal(weighted, repeated)
+    assert (weighted != tree_edges(MANY, target)).any()
+
+
+@EVERY_TARGET
+@pytest.mark.parametrize("exponent", [-200, -6, 3, 50, 200])  # most beyond the range of float32
+def test_the_unit_of_a_column_moves_no_edge(exponent, target):
+    edges = tree_edges(MANY * 10.0**exponent, target) / 10.0**exponent
+    assert_allclose(edges, tree_edges(MANY, target), rtol=1e-12)
+
+
+def test_a_tree_with_fewer_leaves_than_bins_leaves_quantiles():
+    x = np.arange(100.0)[:, None]
+    quantiles = edges_of(fitted(x, 4))
+    assert_array_equal(tree_edges(x, np.zeros(100, int), 4), quantiles)
+    edges = tree_edges(x, (x[:, 0] > 30).astype(int), 4)[:, 0]
+    assert 30.5 in edges
+    assert len(edges) == 5
+    assert set(edges) - {30.5} < set(quantiles[:, 0])
+
+
+@EVERY_TARGET
+def test_trees_leave_missing_values_out(target):
+    X = MANY.copy()
+    X[::7, 0] = np.nan
+    present = np.arange(400) % 7 > 0
+    edges = tree_edges(X, target)
+    assert_array_equal(edges[:, :1], tree_edges(MANY[present, :1], target[present]))
+    assert_array_equal(edges[:, 1:], tree_edges(MANY[:, 1:], target))
+
+
+@EVERY_TARGET
+def test_trees_see_the_training_rows_only(target):
+    rows = np.arange(0, 400, 2)
+    edges = edges_of(fitted(MANY, 6, rows=rows, target=target))
+    assert_array_equal(edges, tree_edges(MANY[rows], target[rows]))

@@ -14,7 +14,7 @@ from sknormnet.inspection import LayerStatistics, initialized, layer_shift, laye
 X, Y = load_iris(return_X_y=True)
 X = scale(X)
 NEW = X[::3] + 0.3
-SMALL = {"hidden_layer_sizes": (8, 5), "max_iter": 5, "random_state": 0}
+SMALL = {"hidden_layer_sizes": (8, 5), "max_iter": 5, "input_bins": 0, "random_state": 0}
 
 
 def fitted(**parameters):

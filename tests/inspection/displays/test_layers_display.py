@@ -33,7 +33,8 @@ def test_layers_are_drawn_by_their_quantiles(pyplot):
 
 
 def test_the_percentage_of_dead_units_is_written_above(pyplot):
-    settings = {"batchnorm": False, "max_iter": 1, "keep_prob": 1.0, "scale_inputs": None}
+    settings = {"batchnorm": False, "max_iter": 1, "keep_prob": 1.0}
+    settings |= {"scale_inputs": None, "input_bins": 0}
     model = NormNetClassifier((8,), init=_negative, **settings)
     with warnings.catch_warnings(action="ignore"):
         model.fit(np.abs(X), Y)
