@@ -45,6 +45,7 @@ def scores(batchnorm, batch_size, repeat):
     )
     net = NormNetClassifier(
         hidden_layer_sizes=(32,) * 6,
+        input_bins=0,
         batchnorm=batchnorm,
         keep_prob=1.0,
         label_smoothing=0.0,

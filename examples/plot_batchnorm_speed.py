@@ -48,6 +48,8 @@ def train(batchnorm, rate, activation):
         activation=activation,
         batchnorm=batchnorm,
         scale_inputs=None,
+        input_bins=0,
+        early_stopping=False,
         keep_prob=1.0,
         label_smoothing=0.0,
         solver="sgd",

@@ -33,11 +33,13 @@ splits = StratifiedShuffleSplit(20, train_size=200, random_state=0)
 # ``keep_prob`` is one probability for all hidden layers, or a tuple with one probability per
 # layer. (0.5, 0.8, 0.95) drops half of the 256 units, a fifth of the 64 and one in twenty of the
 # 16. It is compared with the reverse order, with the same strength in all layers (0.75 is the mean
-# of the three probabilities), and with no dropout. Weight decay and label smoothing also
+# of the three probabilities), and with no dropout. Weight decay and the choice of an epoch also
 # regularize, so they are off. ``PackedGridSearchCV`` trains the candidates on all splits together
 # in stacked arrays. The score is the log loss on the held-out rows.
 
-net = NormNetClassifier((256, 64, 16), weight_decay=0.0, label_smoothing=0.0, random_state=0)
+net = NormNetClassifier(
+    (256, 64, 16), input_bins=0, early_stopping=False, weight_decay=0.0, random_state=0
+)
 settings = {
     "no dropout": 1.0,
     "0.9 in all layers": 0.9,

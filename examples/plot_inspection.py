@@ -47,6 +47,8 @@ def fitted(batchnorm):
         max_iter=15,
         early_stopping=True,
         n_iter_no_change=15,
+        scoring=None,  # accuracy
+        input_bins=0,
         random_state=0,
     )
     recorder = TrainingRecorder()

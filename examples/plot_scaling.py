@@ -76,6 +76,7 @@ def descend(Z, rate, tolerance=0.001):
     """Return the weights after each step, until the loss is near its minimum."""
     model = NormNetRegressor(
         scale_inputs=None,
+        input_bins=0,
         hidden_layer_sizes=(),
         init=lambda fan_in, fan_out, rng: START[:, None],
         solver="sgd",
@@ -151,6 +152,7 @@ print(f"{'':14}{'batch norm':>12}{'loss, epoch 5':>16}{'loss, epoch 60':>16}{'R2
 for inputs, batchnorm in SETTINGS:
     network = NormNetRegressor(
         scale_inputs=None,
+        input_bins=0,
         hidden_layer_sizes=(64, 64),
         batchnorm=batchnorm,
         keep_prob=1.0,

@@ -57,7 +57,9 @@ def bin_edges(
         present = ~np.isnan(column)
         of_rows = None if weight is None else weight[present]
         found = thresholds(column[present], target[present], n_leaves=n_bins, weight=of_rows)
-        own[1:-1] = np.sort(np.concatenate([found, own[1:-1]])[: n_bins - 1])
+        n_missing = n_bins - 1 - len(found)
+        spread = np.linspace(0, n_bins, n_missing + 2)[1:-1].round().astype(int)
+        own[1:-1] = np.sort(np.concatenate([found, own[spread]]))
     return edges
 
 
