@@ -194,7 +194,11 @@ UNDONE = {
     "learning_rate_init": 0.001,
     "max_iter": 200,
     "batch_size": "auto",
-    "label_smoothing": 0.0,
+    "input_bins": 0,
+    "bin_strategy": "quantile",
+    "early_stopping": False,
+    "calibrate": False,
+    "weight_decay": 1.0,
     "standardize_target": False,
 }
 

@@ -3,6 +3,7 @@
 from sknormnet.inspection.batchnorm import BatchNormStatistics, batchnorm_statistics
 from sknormnet.inspection.displays import (
     BatchNormDisplay,
+    CandidatesDisplay,
     GradientFlowDisplay,
     LayerShiftDisplay,
     LayerStatisticsDisplay,
@@ -26,6 +27,7 @@ from sknormnet.inspection.search_results import SearchTable, search_table
 __all__ = [
     "BatchNormDisplay",
     "BatchNormStatistics",
+    "CandidatesDisplay",
     "GradientFlowDisplay",
     "InputSummary",
     "LayerGradient",
