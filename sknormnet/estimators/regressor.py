@@ -459,8 +459,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     >>> model = make_pipeline(
     ...     StandardScaler(), NormNetRegressor(max_iter=100, random_state=0)
     ... )
-    >>> model.fit(X_train, y_train).score(X_test, y_test)
-    0.99...
+    >>> print(f"{model.fit(X_train, y_train).score(X_test, y_test):.2f}")
+    0.99
     """
 
     _parameter_constraints: dict = {
