@@ -11,7 +11,7 @@ from sknormnet.training.optimizers import Optimizer
 from sknormnet.training.schedules import Schedule
 
 if TYPE_CHECKING:
-    from sknormnet.estimators.ensemble import (
+    from sknormnet.estimators.ensembles import (
         NormNetEnsembleClassifier,
         NormNetEnsembleRegressor,
     )
@@ -44,8 +44,8 @@ __version__ = "0.1.0"
 _MODULES = ["inspection", "nn", "training"]
 # Classes, and their modules in `estimators`.
 _CLASSES = {
-    "NormNetEnsembleClassifier": "ensemble",
-    "NormNetEnsembleRegressor": "ensemble",
+    "NormNetEnsembleClassifier": "ensembles",
+    "NormNetEnsembleRegressor": "ensembles",
     "PackedGridSearchCV": "search",
     "PackedHalvingGridSearchCV": "halving",
     "PackedHalvingRandomSearchCV": "halving",

@@ -160,7 +160,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         ensemble : NormNetEnsembleClassifier or NormNetEnsembleRegressor
             Unfitted.
         """
-        from sknormnet.estimators.ensemble import ensemble_of
+        from sknormnet.estimators.ensembles import ensemble_of
 
         return ensemble_of(cls, parameters)
 

@@ -25,7 +25,9 @@ from sknormnet import (
     NormNetEnsembleRegressor,
     NormNetRegressor,
 )
-from sknormnet.estimators.ensemble import CANDIDATES, chosen_weights, tempered
+from sknormnet.estimators.ensembles.base import CANDIDATES
+from sknormnet.estimators.ensembles.choice import chosen_weights
+from sknormnet.estimators.ensembles.probabilities import tempered
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

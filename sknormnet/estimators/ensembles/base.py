@@ -1,0 +1,245 @@
+"""The base of both ensembles: the folds, the networks, the choice and the mean."""
+
+import warnings
+from abc import ABC, abstractmethod
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    check_cv,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sknormnet.estimators._sklearn import fit_context
+from sknormnet.estimators.base import BaseNormNet, working_copy
+from sknormnet.estimators.columns import ValidatedTable, validate_table
+from sknormnet.estimators.ensembles.choice import OutOfFold, Score, chosen_weights
+from sknormnet.estimators.rows import Rows
+from sknormnet.estimators.settings import Call, resolve
+from sknormnet.training.stacks import train
+
+# What the networks differ in by default. Dropout and weight decay make a network cautious where
+# the targets are noisy. Without both, it is more accurate where they are not.
+CANDIDATES: list[dict[str, Any]] = [
+    {"input_bins": 12, "bin_strategy": "tree", "keep_prob": 1.0, "weight_decay": 1.0},
+    {"input_bins": 6, "bin_strategy": "quantile", "keep_prob": 0.8, "weight_decay": 1.0},
+    {"input_bins": 6, "bin_strategy": "tree", "keep_prob": 0.65, "weight_decay": 3.0},
+]
+FEW_ROWS = 100  # with fewer rows, none are held out
+SEEDS = np.iinfo(np.int32).max
+
+
+class BaseEnsemble(BaseEstimator, ABC):
+    """Base of the ensembles; use those instead."""
+
+    _network: ClassVar[type[BaseNormNet]]
+    _of_networks: ClassVar[dict[str, Any]] = {}  # parameters of a network that is not given
+
+    _parameter_constraints: dict = {
+        "estimator": [BaseNormNet, None],
+        "candidates": ["array-like", None],
+        "cv": ["cv_object"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, estimator=None, *, candidates=None, cv=4, random_state=None):
+        self.estimator = estimator
+        self.candidates = candidates
+        self.cv = cv
+        self.random_state = random_state
+
+    # ------------------------------------------------------ for the leaf classes to fill
+
+    @staticmethod
+    @abstractmethod
+    def _respond(member, X) -> np.ndarray:
+        """Return the predictions of a member of which the ensemble is the mean."""
+
+    @abstractmethod
+    def _scorer(self, reader: BaseNormNet, out_of_fold: OutOfFold) -> Score:
+        """Return what scores the weighted mean of the candidates' predictions."""
+
+    @abstractmethod
+    def _set_out_of_fold(self, reader: BaseNormNet, out_of_fold: OutOfFold | None) -> None:
+        """Set the attributes that come from the ensemble's own out-of-fold predictions."""
+
+    # -------------------------------------------------------------------------- fitting
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, groups=None) -> Self:
+        """Train the networks, and choose how much each setting weighs.
+
+        Parameters
+        ----------
+        X : {DataFrame, array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs: all that the networks take, tables with categories and missing values
+            too.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, in training and in the choice.
+        groups : array-like of shape (n_samples,), default=None
+            Rows of one group are in one fold.
+
+        Returns
+        -------
+        self : object
+            The fitted ensemble.
+        """
+        with working_copy(self) as copied:
+            copied._fit(X, y, sample_weight, groups)
+        return self
+
+    def _fit(self, X, y, sample_weight, groups) -> None:
+        reader, rows = self._read(X, y, sample_weight)
+        candidates = self._chosen_candidates(rows)
+        rng = check_random_state(self.random_state)
+        folds = self._folds(rows, groups, rng)
+        if folds[0] is not None and reader.scoring is None:
+            reader.set_params(scoring="loss")
+        members = [
+            [clone(reader).set_params(**candidate, random_state=rng.randint(SEEDS)) for _ in folds]
+            for candidate in candidates
+        ]
+        table = ValidatedTable(reader._columns, rows.X)
+        fits = [
+            member._prepare_fit(table, y, sample_weight, fold=fold)
+            for of_candidate in members
+            for member, fold in zip(of_candidate, folds, strict=True)
+        ]
+        train([trainer for fit in fits for trainer in fit.trainers])
+        for member, fit in zip((m for ms in members for m in ms), fits, strict=True):
+            member._finish(fit)
+            vars(member).update(self._names)
+        self._choose(reader, rows, candidates, members, folds)
+
+    def _read(self, X, y, sample_weight) -> tuple[BaseNormNet, Rows]:
+        """Return an unfitted network that has read the columns and classes, and the rows."""
+        given = self.estimator
+        if not isinstance(given, (self._network, type(None))):
+            raise ValueError(
+                f"The 'estimator' parameter of {type(self).__name__} must be a"
+                f" {self._network.__name__} or None. Got {given!r} instead."
+            )
+        reader = self._network(**self._of_networks) if given is None else clone(given)
+        reader._validate_params()
+        settings = resolve(reader, Call.FRESH)
+        rows, *_ = reader._validate(X, y, sample_weight, settings, Call.FRESH)
+        names = "n_features_in_", "feature_names_in_", "classes_"
+        self.__dict__.pop("feature_names_in_", None)
+        self._names = {name: vars(reader)[name] for name in names if name in vars(reader)}
+        self.__dict__.update(self._names)
+        return reader, rows
+
+    def _chosen_candidates(self, rows: Rows) -> list[dict[str, Any]]:
+        if self.candidates is not None:
+            return [dict(candidate) for candidate in self._checked_candidates()]
+        unused = set()
+        if len(rows) < FEW_ROWS:
+            unused |= {"keep_prob"}  # "auto" is no dropout for so few rows
+        if issparse(rows.X):
+            unused |= {"input_bins", "bin_strategy"}
+        return [{k: x for k, x in one.items() if k not in unused} for one in CANDIDATES]
+
+    def _checked_candidates(self) -> list[dict[str, Any]]:
+        found = [*self.candidates]
+        if found and all(isinstance(candidate, dict) for candidate in found):
+            return found
+        raise ValueError(
+            "candidates must be a list of at least one dict of parameters."
+            f" Got {self.candidates!r} instead."
+        )
+
+    def _folds(self, rows: Rows, groups, rng) -> list[np.ndarray | None]:
+        """Return the rows of each fold; None stands for no held-out rows."""
+        n_rows = rows.X.shape[0]
+        used = np.arange(n_rows) if rows.numbers is None else rows.numbers
+        if not isinstance(self.cv, Integral):
+            splits = check_cv(self.cv).split(np.zeros(n_rows), rows.y, groups)
+            return [np.intersect1d(held_out, used) for _, held_out in splits]
+        if len(used) < FEW_ROWS:
+            return [None]
+        y, groups = rows.y[used], None if groups is None else np.asarray(groups)[used]
+        with warnings.catch_warnings():  # of classes with fewer rows than folds
+            warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+            splits = self._splitter(y, groups, rng.randint(SEEDS)).split(used, y, groups)
+            return [used[held_out] for _, held_out in splits]
+
+    def _splitter(self, y, groups, seed: int) -> Any:
+        stratified = is_classifier(self) and y.ndim == 1
+        if groups is not None:
+            kind: Any = StratifiedGroupKFold if stratified else GroupKFold
+        else:
+            kind = StratifiedKFold if stratified else KFold
+        return kind(self.cv, shuffle=True, random_state=seed)
+
+    # ------------------------------------------------------------------------ the choice
+
+    def _choose(self, reader, rows: Rows, candidates, members, folds) -> None:
+        """Weigh the candidates by their out-of-fold predictions, and keep those that count."""
+        n_candidates = len(candidates)
+        weights, scores = np.full(n_candidates, 1 / n_candidates), np.full(n_candidates, np.nan)
+        out_of_fold = None
+        if folds[0] is not None:
+            out_of_fold = self._out_of_fold(reader, rows, members, folds)
+            score = self._scorer(reader, out_of_fold)
+            weights = chosen_weights(score, n_candidates)
+            scores = np.array([score(one) for one in np.eye(n_candidates)])
+        self.candidates_ = candidates
+        self.candidate_weights_, self.candidate_scores_ = weights, scores
+        kept = [(w / len(ms), ms) for w, ms in zip(weights, members, strict=True) if w > 0]
+        self.estimators_ = [member for _, ms in kept for member in ms]
+        self.estimator_weights_ = np.concatenate([np.full(len(ms), w) for w, ms in kept])
+        self._set_out_of_fold(reader, out_of_fold)
+
+    def _out_of_fold(self, reader, rows: Rows, members, folds) -> OutOfFold:
+        n_folds = np.bincount(np.concatenate(folds), minlength=rows.X.shape[0])
+        numbers, place = np.flatnonzero(n_folds), np.cumsum(n_folds > 0) - 1
+        responses: Any = None
+        for candidate, of_candidate in enumerate(members):
+            for member, fold in zip(of_candidate, folds, strict=True):
+                found = self._respond(member, ValidatedTable(reader._columns, rows.X[fold]))
+                if responses is None:
+                    responses = np.zeros((len(members), len(numbers), *found.shape[1:]))
+                responses[candidate, place[fold]] += found
+        responses /= n_folds[numbers].reshape(-1, *[1] * (responses.ndim - 2))
+        weight = None if rows.weight is None else rows.weight[numbers]
+        return OutOfFold(numbers, responses, rows.y[numbers], weight, len(n_folds))
+
+    # ------------------------------------------------------------------------ prediction
+
+    def _mean(self, X) -> np.ndarray:
+        """Return the weighted mean of the members' predictions."""
+        check_is_fitted(self)
+        table = self._table(X)
+        mean: Any = 0.0
+        for weight, member in zip(self.estimator_weights_, self.estimators_, strict=True):
+            response = self._respond(member, table)
+            mean = mean + weight * response.astype(np.float64)
+        return mean.astype(response.dtype, copy=False)
+
+    def _mean_and_std(self, X) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weighted mean of the members' predictions, and their standard deviation."""
+        table, mean, square = self._table(X), self._mean(X), 0.0
+        for weight, member in zip(self.estimator_weights_, self.estimators_, strict=True):
+            square = square + weight * (self._respond(member, table) - mean) ** 2
+        return mean, np.sqrt(square).astype(mean.dtype, copy=False)
+
+    def _table(self, X) -> ValidatedTable:
+        """Return X, validated once for all members."""
+        columns = self.estimators_[0]._columns
+        return ValidatedTable(columns, validate_table(self, X, columns))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        return tags

@@ -1,0 +1,187 @@
+"""NormNetEnsembleClassifier."""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from sklearn.base import ClassifierMixin
+
+from sknormnet.estimators.classifier import NormNetClassifier
+from sknormnet.estimators.ensembles.base import BaseEnsemble
+from sknormnet.estimators.ensembles.probabilities import mean_log, probability_of, tempered
+
+
+class NormNetEnsembleClassifier(ClassifierMixin, BaseEnsemble):
+    """Classifier that averages networks of several settings, chosen on held-out rows.
+
+    Each candidate, a setting of the network's parameters, is trained once for each fold, on the
+    rows outside of the fold. Each network keeps the epoch with the smallest loss on its fold.
+    The predictions for the held-out rows decide how much a candidate weighs: starting from none,
+    the candidate that decreases their log loss most is added, again and again [1]_. The ensemble
+    predicts the weighted mean of the probabilities of all networks.
+
+    Parameters
+    ----------
+    estimator : NormNetClassifier, default=None
+        The network, with parameters that all candidates share. None stands for
+        ``NormNetClassifier()``.
+
+    candidates : list of dict, default=None
+        Parameters that the candidates set. None stands for{candidates}
+
+    cv : int, cross-validation splitter or iterable, default=4
+        The folds. An integer is the number of folds, shuffled and stratified by class. With
+        fewer than 100 rows, an integer has no effect: all networks are trained on all rows, and
+        all candidates weigh the same.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the folds and the networks. Pass an int for reproducible results.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,) or list of ndarray
+        Class labels.
+
+    candidates_ : list of dict
+        The candidates.
+
+    candidate_weights_ : ndarray of shape (n_candidates,)
+        Weights of the candidates; they sum to 1.
+
+    candidate_scores_ : ndarray of shape (n_candidates,)
+        Negative log loss of each candidate on the held-out rows. NaN if no rows were held out.
+
+    estimators_ : list of NormNetClassifier
+        The networks of the candidates that weigh more than 0, fold by fold.
+
+    estimator_weights_ : ndarray of shape (n_estimators,)
+        Weights of the networks; they sum to 1.
+
+    temperature_ : float
+        What log probabilities are divided by before they are normalized again [2]_; chosen for
+        the smallest log loss on the held-out rows. 1 if no rows were held out.
+
+    oof_proba_ : ndarray of shape (n_samples, n_classes) or None
+        Probabilities of each training row, predicted by the networks that were not trained on it
+        (out of fold). NaN for rows that are in no fold. None if no rows were held out.
+
+    oof_score_ : float
+        Negative log loss of `oof_proba_`: an estimate of that on new rows.
+
+    n_features_in_ : int
+        Number of features seen during fit.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during fit. Only defined if X has feature names that are all
+        strings.
+
+    See Also
+    --------
+    NormNetClassifier : A single network.
+    NormNetEnsembleRegressor : The same for regression.
+
+    References
+    ----------
+    .. [1] Caruana, Niculescu-Mizil, Crew and Ksikes (2004), "Ensemble selection from libraries of
+       models", ICML.
+    .. [2] Guo et al. (2017), "On calibration of modern neural networks", arXiv 1706.04599.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sknormnet import NormNetEnsembleClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> model = NormNetEnsembleClassifier(random_state=0).fit(X_train, y_train)
+    >>> print(f"accuracy {model.score(X_test, y_test):.2f}")
+    accuracy 0.9...
+    """
+
+    _network = NormNetClassifier
+    _of_networks = {"label_smoothing": 0.0}
+
+    @staticmethod
+    def _respond(member, X):
+        return member.predict_proba(X)
+
+    def _scorer(self, reader, out_of_fold):
+        of_truth = probability_of(out_of_fold.y, out_of_fold.responses, reader.classes_)
+
+        def score(weights: np.ndarray) -> float:
+            return mean_log(np.tensordot(weights, of_truth, 1), out_of_fold.weight)
+
+        return score
+
+    def _set_out_of_fold(self, reader, out_of_fold):
+        self.temperature_, self.oof_proba_, self.oof_score_ = 1.0, None, np.nan
+        if out_of_fold is None:
+            return
+        p = out_of_fold.mean(self.candidate_weights_)
+
+        def score(log_temperature: float) -> float:
+            q = tempered(p, np.exp(log_temperature), multilabel=self._is_multilabel)
+            q = probability_of(out_of_fold.y, q, self.classes_)
+            return mean_log(q, out_of_fold.weight)
+
+        found = minimize_scalar(lambda x: -score(x), bounds=(-1, 1), method="bounded")
+        self.temperature_, self.oof_score_ = float(np.exp(found.x)), score(found.x)
+        p = tempered(p, self.temperature_, multilabel=self._is_multilabel)
+        self.oof_proba_ = out_of_fold.of_all_rows(p)
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Predict probabilities: the weighted mean of those of the networks.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Probability of each class, in the order of `classes_`, or of each label.
+        """
+        p = self._mean(X)
+        return tempered(p, self.temperature_, multilabel=self._is_multilabel)
+
+    def predict_log_proba(self, X) -> np.ndarray:
+        """Predict the natural logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            Finite, since probabilities are never exactly 0.
+        """
+        return np.log(self.predict_proba(X))
+
+    def predict(self, X) -> np.ndarray:
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The most probable class of each row. For multilabel targets, an indicator matrix of
+            the labels with a probability above 0.5.
+        """
+        p = self.predict_proba(X)
+        if self._is_multilabel:
+            return (p > 0.5).astype(int)
+        return self.classes_[p.argmax(axis=1)]
+
+    @property
+    def _is_multilabel(self) -> bool:
+        return self.estimators_[0]._is_multilabel
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
