@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 AUTO_EPOCHS, AUTO_ITERATIONS = 40, 1000
 ENOUGH_ROWS = 1000  # from which on early_stopping="auto" holds some of them out
 # weight_decay="auto": training on few rows makes few steps, so each must decay more
-DECAY_ROWS, MOST_DECAY = 2000, 8.0
+DECAY_ROWS, MOST_DECAY = 1000, 8.0
 
 
 class Call(Enum):
@@ -106,7 +106,7 @@ class Settings:
         """Return the settings for a number of rows, on which ``weight_decay="auto"`` depends."""
         if not (self.has_auto_decay and isinstance(self.plan.optimizer, AdamW)):
             return self
-        decay = min(MOST_DECAY, max(1.0, DECAY_ROWS / n_rows))
+        decay = min(MOST_DECAY, max(1.0, (DECAY_ROWS / n_rows) ** 2))
         optimizer = replace(self.plan.optimizer, weight_decay=decay)
         return replace(self, plan=replace(self.plan, optimizer=optimizer))
 
