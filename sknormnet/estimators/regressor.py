@@ -97,11 +97,11 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
 
     input_bins : int or 'auto', default='auto'
         Number of bins of a piecewise linear encoding of each feature; 0 for no encoding, as in
-        MLP. 'auto' is 6 for a dense X, and 0 for a sparse X. Each bin
-        adds an input that rises from -1 to 1 across the bin, so that the network can bend where
-        the data are. Numeric features with no more distinct values than bins are not encoded.
-        A sparse X is not encoded, and `fit` warns if it should be. `partial_fit`, and `fit` with
-        `warm_start`, keep the bins of the first call.
+        MLP. 'auto' is 6 for a dense X, and 0 for a sparse X. Each bin adds an input that rises
+        from -1 to 1 across the bin, so that the network can bend where the data are. Numeric
+        features with one or two distinct values are not encoded, and with quantiles those with
+        no more distinct values than bins. A sparse X is not encoded, and `fit` warns if it should
+        be. `partial_fit`, and `fit` with `warm_start`, keep the bins of the first call.
 
     bin_strategy : {'tree', 'quantile'}, default='tree'
         Where the edges of the bins are:

@@ -49,7 +49,8 @@ def fit_inputs(
         Mean and standard deviation; median and interquartile range, followed by smooth clipping;
         or no scale.
     n_bins : int
-        Bins of each numeric column with more distinct values than that.
+        Bins of each numeric column with more than two distinct values, or without a target with
+        more distinct values than bins.
     target : ndarray of shape (n_samples,) or (n_samples, n_targets), or None
         Class numbers, or numbers; bin edges are placed where it changes. None for bins of equal
         weight.

@@ -214,7 +214,7 @@ def fit_numeric(
         # A single value of 1e30 must not make the quartiles look like rounding errors.
         size = np.where(high > low, np.maximum(np.abs(low), np.abs(high)), size)
     scale = scale if method is None else without_rounding(scale, size, dtype)
-    binned = binned_columns(sample, n_bins)
+    binned = binned_columns(sample, target, n_bins)
     edges = np.zeros((n_bins + 1, 0))
     if binned:
         edges = bin_edges(sample[:, binned], target, n_bins=n_bins, weight=weight)

@@ -188,3 +188,15 @@ def test_trees_see_the_training_rows_only(target):
     rows = np.arange(0, 400, 2)
     edges = edges_of(fitted(MANY, 6, rows=rows, target=target))
     assert_array_equal(edges, tree_edges(MANY[rows], target[rows]))
+
+
+def test_with_a_target_columns_of_few_values_are_in_bins_too():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(0, n, 200) for n in (1, 2, 3, 9)]).astype(float)
+    target = (X[:, 2] == 1).astype(int)
+    assert fitted(X, n_bins=6, target=target).numeric.binned == (2, 3)
+    assert fitted(X, n_bins=6).numeric.binned == (3,)
+    edges = fitted(X, n_bins=2, target=target).bin_edges()[2]
+    assert edges[0] == 0
+    assert edges[1] in (0.5, 1.5)
+    assert edges[2] == 2
