@@ -33,8 +33,8 @@ def bin_edges(
 
     Without a target, they are quantiles. With a target, the inner edges of a column are the
     thresholds of a decision tree that predicts the target from this column alone, so there are
-    more edges where the target changes. If the tree has fewer leaves than there are bins,
-    quantiles are added.
+    more edges where the target changes. If the tree has fewer leaves than there are bins, edges
+    between other values are added, evenly spaced among the distinct values.
 
     Parameters
     ----------
@@ -60,17 +60,18 @@ def bin_edges(
     for column, own in zip(sample.T, edges.T, strict=True):
         present = ~np.isnan(column)
         of_rows = None if weight is None else weight[present]
-        found = thresholds(column[present], target[present], n_leaves=n_bins, weight=of_rows)
-        n_missing = n_bins - 1 - len(found)
-        spread = np.linspace(0, n_bins, n_missing + 2)[1:-1].round().astype(int)
-        own[1:-1] = np.sort(np.concatenate([found, own[spread]]))
+        inner = thresholds(column[present], target[present], n_leaves=n_bins, weight=of_rows)
+        own[1:-1] = np.sort(inner)
     return edges
 
 
 def thresholds(
     column: np.ndarray, target: np.ndarray, *, n_leaves: int, weight: np.ndarray | None
 ) -> np.ndarray:
-    """Return the thresholds of a decision tree on one column."""
+    """Return the thresholds of a decision tree on one column.
+
+    All lie halfway between two adjacent values, so that rounding of the values does not matter.
+    """
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor  # takes a while
 
     n_rows = float(len(column))
@@ -88,6 +89,9 @@ def thresholds(
     )
     found = tree.fit(places[:, None], target, sample_weight=weight).tree_
     below = found.threshold[found.feature >= 0].astype(int)
+    n_missing = n_leaves - 1 - len(below)
+    others = np.linspace(0, len(values) - 2, n_missing + 2)[1:-1].round().astype(int)
+    below = np.concatenate([below, others])
     return values[below] / 2 + values[below + 1] / 2
 
 

@@ -78,7 +78,7 @@ def input_summary(estimator) -> RecordList[InputSummary]:
     >>> model = NormNetClassifier((4,), random_state=0).fit(X, [0, 1, 0, 1])
     >>> for x in input_summary(model):
     ...     print(x.column, x.kind, x.becomes, sep=": ")
-    age: numeric: scaled, with an indicator of missing values
+    age: numeric: scaled, in 6 bins, with an indicator of missing values
     color: categorical: a 0/1 input
     """
     net = network_estimator(estimator)

@@ -163,14 +163,20 @@ def test_the_unit_of_a_column_moves_no_edge(exponent, target):
     assert_allclose(edges, tree_edges(MANY, target), rtol=1e-12)
 
 
-def test_a_tree_with_fewer_leaves_than_bins_leaves_quantiles():
+def test_where_a_tree_has_too_few_leaves_edges_are_spread_over_the_values():
     x = np.arange(100.0)[:, None]
-    quantiles = edges_of(fitted(x, 4))
-    assert_array_equal(tree_edges(x, np.zeros(100, int), 4), quantiles)
+    edges = tree_edges(x, np.zeros(100, int), 4)[:, 0]
+    assert_array_equal(edges, [0, 24.5, 49.5, 74.5, 99])
     edges = tree_edges(x, (x[:, 0] > 30).astype(int), 4)[:, 0]
-    assert 30.5 in edges
-    assert len(edges) == 5
-    assert set(edges) - {30.5} < set(quantiles[:, 0])
+    assert_array_equal(edges, [0, 30.5, 33.5, 65.5, 99])
+
+
+def test_no_edge_is_at_a_value_but_the_first_and_the_last():
+    # So that rows in another precision are on the same side of each edge.
+    for n in (3, 5, 40):
+        x = np.random.default_rng(n).integers(0, n, (300, 1)) / 10
+        edges = tree_edges(x, (x[:, 0] > 0.1).astype(int), 6)[1:-1, 0]
+        assert not np.isin(edges, x).any()
 
 
 @EVERY_TARGET
