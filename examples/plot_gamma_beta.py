@@ -86,6 +86,7 @@ def curve(layer, solver):
     net = NormNetRegressor(
         hidden_layer_sizes=N_UNITS,
         solver=solver,
+        input_bins=0,
         keep_prob=1.0,
         learning_rate_init=0.05,
         batch_size=100,
@@ -155,6 +156,8 @@ def deep(layer):
     return NormNetClassifier(
         (64, 64, 64, 64),
         solver=Adam(),
+        input_bins=0,
+        early_stopping=False,
         keep_prob=1.0,
         scale_inputs=None,
         label_smoothing=0.0,
