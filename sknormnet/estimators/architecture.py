@@ -13,8 +13,9 @@ from sknormnet.nn.initializers import INITIALIZERS, Initializer
 from sknormnet.nn.mlp import mlp
 from sknormnet.nn.network import Network
 
+FEW_ROWS = 100
 # keep_prob="auto", by the smallest number of rows that it is for
-AUTO_KEEP_PROB = {1000: 0.8, 100: 0.6, 0: 1.0}
+AUTO_KEEP_PROB = {1000: 0.8, FEW_ROWS: 0.6, 0: 1.0}
 OUTPUT = ACTIVATIONS["identity"]  # of the output layer, for init="auto"
 
 

@@ -294,22 +294,23 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
             self.__dict__.pop("_networks", None)  # a new network is not compared with the last one
         rows, loss, n_outputs = self._validate(X, y, sample_weight, settings, call)
         held_out = self._validate_held_out(validation, rows, settings)
-        n_rows = math.inf if call is Call.CHUNK else len(rows)
+        n_given = len(rows)
+        n_rows = math.inf if call is Call.CHUNK else n_given
         settings = settings.for_rows(n_rows)
-        holds_out = held_out is not None or fold is not None or settings.holds_out(n_rows)
+        starts = self._starts(settings)
+        is_split = held_out is None and (fold is not None or settings.holds_out(n_rows))
         if call is not Call.CHUNK:
+            holds_out = is_split or held_out is not None
             warn_of_unused_parameters(settings, rows.X, holds_out=holds_out)
-        starts, is_split = self._starts(settings), False
-        if fold is not None:
-            is_split, (rows, held_out) = True, rows.split(fold)
-        elif held_out is None and settings.holds_out(n_rows):
-            is_split, seed = True, starts[0].state.split_seed
+        if is_split and fold is not None:
+            rows, held_out = rows.split(fold)
+        elif is_split:
+            seed = starts[0].state.split_seed
             rows, held_out = split_rows(rows, settings, seed, stratify=is_classifier(self))
         # All that follows is measured on the training rows only.
         scaling = self._choose_scaling(rows, loss, settings)
         rows, held_out = _standardized(scaling, rows, held_out)
-        n_of_X = len(rows) + (len(held_out) if held_out is not None and is_split else 0)
-        dtype = self._choose_dtype(rows, settings, n_of_X)
+        dtype = self._choose_dtype(rows, settings, n_given)
         self._check_range(rows, held_out, settings, dtype, is_split=is_split)
         inputs = self._choose_inputs(rows, settings, dtype)
         fit = PreparedFit(settings, rows, held_out, loss, n_outputs, scaling, inputs, dtype)
@@ -359,23 +360,16 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
                 fit.progress.clear()  # the next line may warn
                 check_optimize_result("lbfgs", trainer.result, fit.settings.plan.max_epochs)
         fit.progress.ends()
-        for trainer in fit.trainers:
+        for trainer, validation in zip(fit.trainers, fit.validations, strict=True):
             if not fit.settings.plan.is_chunk:
                 trainer.with_blas_threads(_recompute_statistics, trainer)
-            self._calibrate(trainer)
+            # A network that no epoch has improved on was calibrated before.
+            if validation is not None and validation.calibrates and trainer.history.best_epoch:
+                trainer.network.divide_output(validation.temperature(trainer.network))
             largest = fit.largest_input
             trainer.with_blas_threads(check_network, trainer.network, trainer.samples, largest)
         warn_of_poor_training(fit, self._column_name)
         return self._keep(fit)
-
-    @staticmethod
-    def _calibrate(trainer: BaseTrainer) -> None:
-        """Divide raw predictions by the temperature that suits the held-out rows best."""
-        validate: Any = getattr(trainer, "validate", None)
-        validate = getattr(validate, "validate", validate)  # a search guards it
-        # A network that no epoch has improved on was calibrated before.
-        if validate is not None and validate.calibrates and trainer.history.best_epoch:
-            trainer.network.divide_output(validate.temperature(trainer.network))
 
     def _keep(self, fit: PreparedFit) -> Self:
         """Set the fitted attributes; from here on nothing fails."""
@@ -547,7 +541,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         return self._measure_target(rows, loss, settings.target)
 
     def _choose_dtype(self, rows: Rows, settings: Settings, n_rows: int) -> np.dtype:
-        """Return the precision of the network; `n_rows` counts the rows held out of X, too."""
+        """Return the precision of the network; `n_rows` also counts the rows held out of X."""
         if settings.continues:
             return self._networks[0].dtype
         if settings.dtype != "auto":

@@ -39,6 +39,8 @@ class PreparedFit:
         Precision of the networks.
     trainers : list of BaseTrainer
         One for each member.
+    validations : list of Validation or None
+        What scores each member on the held-out rows.
     progress : Progress
         What is printed.
     """
@@ -52,6 +54,7 @@ class PreparedFit:
     inputs: InputEncoder
     dtype: np.dtype
     trainers: list[BaseTrainer] = field(default_factory=list)
+    validations: list[Validation | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.progress = progress_of(self.settings)
@@ -92,4 +95,5 @@ class PreparedFit:
             member=member,
         )
         self.trainers.append(trainer)
+        self.validations.append(validate)
         self.progress.histories.append(trainer.history)

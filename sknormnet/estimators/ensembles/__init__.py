@@ -23,5 +23,5 @@ def ensemble_of(network: type[BaseNormNet], parameters: dict[str, Any]) -> BaseE
     ensemble = NormNetEnsembleClassifier if is_classification else NormNetEnsembleRegressor
     own = {name: x for name, x in parameters.items() if name in ensemble._parameter_constraints}
     of_network = {name: x for name, x in parameters.items() if name not in own}
-    estimator = network(**ensemble._of_networks | of_network) if of_network else None
+    estimator = network(**of_network) if of_network else None
     return ensemble(estimator, **own)

@@ -2,6 +2,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -19,6 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sknormnet.estimators._sklearn import fit_context
+from sknormnet.estimators.architecture import FEW_ROWS
 from sknormnet.estimators.base import BaseNormNet, working_copy
 from sknormnet.estimators.columns import ValidatedTable, validate_table
 from sknormnet.estimators.ensembles.choice import OutOfFold, Score, chosen_weights
@@ -33,7 +35,6 @@ CANDIDATES: list[dict[str, Any]] = [
     {"input_bins": 6, "bin_strategy": "quantile", "keep_prob": 0.8, "weight_decay": 1.0},
     {"input_bins": 6, "bin_strategy": "tree", "keep_prob": 0.65, "weight_decay": 3.0},
 ]
-FEW_ROWS = 100  # with fewer rows, none are held out
 SEEDS = np.iinfo(np.int32).max
 
 
@@ -41,7 +42,6 @@ class BaseEnsemble(BaseEstimator, ABC):
     """Base of the ensembles; use those instead."""
 
     _network: ClassVar[type[BaseNormNet]]
-    _of_networks: ClassVar[dict[str, Any]] = {}  # parameters of a network that is not given
 
     _parameter_constraints: dict = {
         "estimator": [BaseNormNet, None],
@@ -129,7 +129,7 @@ class BaseEnsemble(BaseEstimator, ABC):
                 f"The 'estimator' parameter of {type(self).__name__} must be a"
                 f" {self._network.__name__} or None. Got {given!r} instead."
             )
-        reader = self._network(**self._of_networks) if given is None else clone(given)
+        reader = self._network() if given is None else clone(given)
         reader._validate_params()
         settings = resolve(reader, Call.FRESH)
         rows, *_ = reader._validate(X, y, sample_weight, settings, Call.FRESH)
@@ -165,7 +165,7 @@ class BaseEnsemble(BaseEstimator, ABC):
         if not isinstance(self.cv, Integral):
             splits = check_cv(self.cv).split(np.zeros(n_rows), rows.y, groups)
             return [np.intersect1d(held_out, used) for _, held_out in splits]
-        if len(used) < FEW_ROWS:
+        if len(used) < FEW_ROWS:  # too few to hold any out
             return [None]
         y, groups = rows.y[used], None if groups is None else np.asarray(groups)[used]
         with warnings.catch_warnings():  # of classes with fewer rows than folds
@@ -218,25 +218,25 @@ class BaseEnsemble(BaseEstimator, ABC):
 
     def _mean(self, X) -> np.ndarray:
         """Return the weighted mean of the members' predictions."""
-        check_is_fitted(self)
-        table = self._table(X)
+        responses = self._responses(X)
         mean: Any = 0.0
-        for weight, member in zip(self.estimator_weights_, self.estimators_, strict=True):
-            response = self._respond(member, table)
+        for weight, response in zip(self.estimator_weights_, responses, strict=True):
             mean = mean + weight * response.astype(np.float64)
         return mean.astype(response.dtype, copy=False)
 
     def _mean_and_std(self, X) -> tuple[np.ndarray, np.ndarray]:
         """Return the weighted mean of the members' predictions, and their standard deviation."""
-        table, mean, square = self._table(X), self._mean(X), 0.0
-        for weight, member in zip(self.estimator_weights_, self.estimators_, strict=True):
-            square = square + weight * (self._respond(member, table) - mean) ** 2
-        return mean, np.sqrt(square).astype(mean.dtype, copy=False)
+        responses = np.stack([*self._responses(X)])
+        mean = np.tensordot(self.estimator_weights_, responses, 1)
+        square = np.tensordot(self.estimator_weights_, (responses - mean) ** 2, 1)
+        return mean.astype(responses.dtype), np.sqrt(square).astype(responses.dtype)
 
-    def _table(self, X) -> ValidatedTable:
-        """Return X, validated once for all members."""
+    def _responses(self, X) -> Iterator[np.ndarray]:
+        """Yield the predictions of one member after the other; X is validated once."""
+        check_is_fitted(self)
         columns = self.estimators_[0]._columns
-        return ValidatedTable(columns, validate_table(self, X, columns))
+        table = ValidatedTable(columns, validate_table(self, X, columns))
+        return (self._respond(member, table) for member in self.estimators_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -97,7 +97,6 @@ class NormNetEnsembleClassifier(ClassifierMixin, BaseEnsemble):
     """
 
     _network = NormNetClassifier
-    _of_networks = {"label_smoothing": 0.0}
 
     @staticmethod
     def _respond(member, X):
