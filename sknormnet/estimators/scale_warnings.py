@@ -85,7 +85,7 @@ def _mean_loss(fit: PreparedFit, X: Any, y: np.ndarray, weight: np.ndarray | Non
     """Return the loss of the networks on some rows, averaged over the members."""
     x = X.astype(fit.dtype, copy=False)
     with np.errstate(all="ignore"):
-        x = fit.inputs.encode(x)
+        x = fit.inputs.encoder.encode(x)
         raws = [network.predict(x) for network in fit.networks]
     return float(np.mean([_loss(fit.loss, raw, y, weight) for raw in raws]))
 
