@@ -59,9 +59,14 @@ from sknormnet.estimators.rows import (
     split_rows,
     without_overflow,
 )
-from sknormnet.estimators.scale_warnings import warn_of_another_scale, warn_of_poor_training
+from sknormnet.estimators.scale_warnings import (
+    warn_of_another_scale,
+    warn_of_poor_training,
+    warn_of_values_outside_bins,
+)
 from sknormnet.estimators.settings import Call, Settings, TargetSettings, resolve, uses_minibatches
 from sknormnet.estimators.unused_parameters import warn_of_unused_parameters
+from sknormnet.inputs import fit_more
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.losses import ClassificationLoss, Loss
@@ -582,7 +587,11 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
     ) -> Inputs:
         """Return the inputs, fitted to the training rows."""
         if settings.continues:
-            return Inputs(self._inputs, keep_inputs(self._inputs, rows.X))
+            encoder = self._inputs
+            if settings.call is Call.CHUNK:
+                warn_of_values_outside_bins(rows, encoder, self._column_name)
+                encoder = fit_more(encoder, rows.X, rows=rows.numbers, weight=rows.weight)
+            return Inputs(encoder, keep_inputs(encoder, rows.X))
         return prepare_inputs(
             rows,
             dtype,
