@@ -112,7 +112,7 @@ def _numeric(encoder: NumericEncoder) -> Iterator[dict[str, Any]]:
         }
 
 
-def _categorical(encoder: CategoricalEncoder, levels: list[np.ndarray]) -> Iterator[dict[str, Any]]:
+def _categorical(encoder: CategoricalEncoder, levels: list[Any]) -> Iterator[dict[str, Any]]:
     """Yield the fields of each categorical column."""
     for k, (own, n_inputs) in enumerate(zip(levels, encoder.n_inputs, strict=True)):
         yield {

@@ -350,7 +350,7 @@ DATES = {
 }
 OF_COLUMN_B = (
     r"X has columns that are neither numbers nor text, categories or booleans: 'b' \(.*"
-    r"Convert dates and durations to numbers"
+    r"Convert (dates and durations|each) to numbers"
 )
 
 
