@@ -198,6 +198,7 @@ UNDONE = {
     "batch_size": "auto",
     "input_bins": 0,
     "bin_strategy": "quantile",
+    "input_frequencies": 0,
     "early_stopping": False,
     "calibrate": False,
     "weight_decay": 1.0,

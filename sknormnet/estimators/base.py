@@ -81,6 +81,7 @@ from sknormnet.training.trainer import BaseTrainer
 
 MANY_ROWS = 1000  # from which on dtype="auto" is float32
 AUTO_BINS = 6  # input_bins="auto"; a sparse X is not put into bins
+AUTO_FREQUENCIES = 4  # input_frequencies="auto" of a regressor whose inputs are put into bins
 RECORDED = 1000  # epochs in the record of a network that partial_fit trains, at most
 NO_VALIDATION = None, None, None  # X_val, y_val, sample_weight_val
 
@@ -141,6 +142,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         "keep_prob": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="right"), "array-like"],
         "input_keep_prob": [Interval(Real, 0, 1, closed="right")],
         "input_bins": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+        "input_frequencies": [StrOptions({"auto"}), Interval(Integral, 0, 20, closed="both")],
         "bin_strategy": [StrOptions({"tree", "quantile"})],
         "scale_inputs": [StrOptions({"standard", "robust"}), None],
         "categorical_features": [StrOptions({"from_dtype"}), None, "array-like"],
@@ -592,13 +594,19 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
                 warn_of_values_outside_bins(rows, encoder, self._column_name)
                 encoder = fit_more(encoder, rows.X, rows=rows.numbers, weight=rows.weight)
             return Inputs(encoder, keep_inputs(encoder, rows.X))
+        n_bins, n_frequencies = settings.input_bins, settings.input_frequencies
+        if n_bins is None:
+            n_bins = AUTO_BINS
+        if n_frequencies is None:
+            n_frequencies = AUTO_FREQUENCIES if n_bins and is_regressor(self) else 0
         return prepare_inputs(
             rows,
             dtype,
             shared,
             n_levels=self._n_levels(rows.X.shape[1]),
             scale=settings.scale_inputs,
-            n_bins=AUTO_BINS if settings.input_bins is None else settings.input_bins,
+            n_bins=n_bins,
+            n_frequencies=n_frequencies,
             target=rows.target if settings.bin_strategy == "tree" else None,
             keep_absent=not isinstance(settings.categories, str),
         )

@@ -116,6 +116,12 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
         `bin_edges_` has them. Only used when `input_bins` is not 0.
 
+    input_frequencies : int or 'auto', default='auto'
+        Number of frequencies of the Fourier features of each numeric feature: a sine and a cosine
+        of the scaled feature for each of the frequencies 1/4, 1/2, 1, ... per standard deviation,
+        which help if y is a smooth curve of single features. 'auto' is 0 in the classifier.
+        Numeric features with one or two distinct values have none, and neither does a sparse X.
+
     scale_inputs : {'standard', 'robust'} or None, default='standard'
         Scale of the numeric features, measured on the training rows and weighted by
         `sample_weight`:
@@ -515,6 +521,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         input_keep_prob=1.0,
         input_bins="auto",
         bin_strategy="tree",
+        input_frequencies="auto",
         scale_inputs="standard",
         categorical_features="from_dtype",
         categories="auto",
@@ -559,6 +566,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         self.input_keep_prob = input_keep_prob
         self.input_bins = input_bins
         self.bin_strategy = bin_strategy
+        self.input_frequencies = input_frequencies
         self.scale_inputs = scale_inputs
         self.categorical_features = categorical_features
         self.categories = categories

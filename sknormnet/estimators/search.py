@@ -43,6 +43,7 @@ SHAPING = (  # parameters that networks of one stack have in common
     "activation",
     "batchnorm",
     "input_bins",
+    "input_frequencies",
     "solver",
     "batch_size",
 )

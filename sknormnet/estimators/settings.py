@@ -63,8 +63,8 @@ class Settings:
     plan : Plan
     target : TargetSettings
     n_members, verbose : int
-    input_bins : int or None
-        None for ``input_bins="auto"``, which depends on X.
+    input_bins, input_frequencies : int or None
+        None for "auto", which depends on X.
     bin_strategy : str
     scale_inputs : str or None
     categorical_features, categories : object
@@ -85,6 +85,7 @@ class Settings:
     target: TargetSettings
     n_members: int
     input_bins: int | None
+    input_frequencies: int | None
     bin_strategy: str
     scale_inputs: str | None
     categorical_features: Any
@@ -130,8 +131,9 @@ def resolve(estimator: BaseNormNet, call: Call) -> Settings:
     has_auto_decay = parameters["weight_decay"] == "auto" and isinstance(estimator.solver, str)
     if parameters["weight_decay"] == "auto":
         parameters["weight_decay"] = 1.0
-    if parameters["input_bins"] == "auto":
-        parameters["input_bins"] = None
+    for name in ("input_bins", "input_frequencies"):
+        if parameters[name] == "auto":
+            parameters[name] = None
     if call is Call.CHUNK and parameters["early_stopping"] not in (False, "auto"):
         raise ValueError("partial_fit does not support early_stopping=True")
     owner = type(estimator).__name__

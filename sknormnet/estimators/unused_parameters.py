@@ -20,12 +20,16 @@ def warn_of_unused_parameters(settings: Settings, X: Any, *, holds_out: bool) ->
     """
     is_stochastic, target = settings.is_stochastic, settings.target
     of_lbfgs = "is not used by solver='lbfgs', which trains on all rows."
-    early, scoring, n_bins = settings.early_stopping, settings.scoring, settings.input_bins
+    early, scoring = settings.early_stopping, settings.scoring
+    of_dense = {"input_bins": settings.input_bins, "input_frequencies": settings.input_frequencies}
     listed = (
-        (
-            n_bins and not settings.continues and issparse(X),
-            f"input_bins={n_bins} is not used, because X is sparse. Make X dense"
-            " with X.toarray(), or with sparse_output=False in an encoder. Or set input_bins=0.",
+        *(
+            (
+                n and not settings.continues and issparse(X),
+                f"{name}={n} is not used, because X is sparse. Make X dense"
+                f" with X.toarray(), or with sparse_output=False in an encoder. Or set {name}=0.",
+            )
+            for name, n in of_dense.items()
         ),
         (
             not is_stochastic and early not in (False, "auto"),

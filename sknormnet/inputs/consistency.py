@@ -7,6 +7,9 @@ from sknormnet.inputs.encoder import InputEncoder
 from sknormnet.inputs.numeric import NumericEncoder
 from sknormnet.inputs.tables import TableColumns
 
+# A state of more would have a network fill memory: each frequency is two inputs per column.
+MOST_FREQUENCIES = 20
+
 
 def check_inputs(encoder: InputEncoder, columns: TableColumns | None) -> None:
     """Raise a ValueError if an encoder could not have been fitted to these columns.
@@ -46,9 +49,11 @@ def _check_numeric(encoder: NumericEncoder, n_columns: int) -> None:
     if n_seen is not None:
         _check(n_seen.shape == center.shape and np.isfinite(n_seen).all(), "n_seen")
         _check((n_seen >= 0).all(), "n_seen")
-    for chosen in (encoder.with_missing, encoder.binned):
+    for name in ("with_missing", "binned", "with_waves"):
+        chosen = getattr(encoder, name)
         is_column = all(0 <= k < n_columns for k in chosen)
-        _check(is_column and chosen == tuple(sorted({*chosen})), "with_missing and binned")
+        _check(is_column and chosen == tuple(sorted({*chosen})), name)
+    _check(0 <= encoder.n_frequencies <= MOST_FREQUENCIES, "n_frequencies")
     _check(edges.ndim == 2 and len(edges) > 0, "bin_edges")
     _check(edges.shape[1] == len(encoder.binned), "bin_edges")
     _check(np.isfinite(edges).all() and (edges[1:] >= edges[:-1]).all(), "bin_edges")

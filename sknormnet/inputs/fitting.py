@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
-from sknormnet.inputs.bins import bin_edges, binned_columns
+from sknormnet.inputs.bins import bin_edges, binned_columns, distinct
 from sknormnet.inputs.categorical import fit_categorical
 from sknormnet.inputs.encoder import InputEncoder
 from sknormnet.inputs.measures import Rows
@@ -25,6 +25,7 @@ def fit_inputs(
     n_levels: Sequence[int] | np.ndarray | None = None,
     scale: str | None = "standard",
     n_bins: int = 0,
+    n_frequencies: int = 0,
     target: np.ndarray | None = None,
     one_hot_max: int = ONE_HOT_MAX,
     keep_absent: bool = False,
@@ -41,7 +42,7 @@ def fit_inputs(
     X : {ndarray, CSR matrix} of shape (n_samples, n_features)
         Numbers, with NaN for missing values, and levels as their numbers. Columns of a sparse X
         are divided by the root mean square of their nonzero values, and neither centered nor
-        put into bins.
+        put into bins nor given Fourier features.
     rows : ndarray of int or None
         Indices of the training rows; None for all rows.
     weight : ndarray of shape (n_samples,) or None
@@ -54,6 +55,9 @@ def fit_inputs(
     n_bins : int
         Bins of each numeric column with more than two distinct values, or without a target with
         more distinct values than bins.
+    n_frequencies : int
+        Frequencies of the Fourier features of each numeric column with more than two distinct
+        values.
     target : ndarray of shape (n_samples,) or (n_samples, n_targets), or None
         Class numbers, or numbers; bin edges are placed where it changes. None for bins of equal
         weight.
@@ -77,14 +81,18 @@ def fit_inputs(
     columns = None if is_numeric.all() else np.flatnonzero(is_numeric)
     scales = measure_scales(training, columns, method=scale, dtype=dtype)
     missing_share[is_numeric] = scales.missing_share
+    if issparse(X):
+        n_bins = n_frequencies = 0
     numeric = NumericEncoder(
         scale,
         scales.center[None],
         scales.scale[None],
         tuple(np.flatnonzero(scales.missing_share).tolist()),
-        *_bins(training, columns, 0 if issparse(X) else n_bins),
+        *_bins(training, columns, n_bins),
         np.dtype(dtype),
         scales.n_seen[None],
+        with_waves=_varied(training, columns) if n_frequencies else (),
+        n_frequencies=n_frequencies,
     )
     categorical = None
     if columns is not None:
@@ -116,6 +124,12 @@ def _bins(
     if not binned:
         return (), np.zeros((n_bins + 1, 0))
     return binned, bin_edges(sample[:, binned], target, n_bins=n_bins, weight=weight)
+
+
+def _varied(rows: Rows, columns: np.ndarray | None) -> tuple[int, ...]:
+    """Return which numeric columns have more than two distinct values."""
+    sample, *_ = rows.sample(columns)
+    return tuple(k for k, x in enumerate(sample.T) if len(distinct(x)) > 2)
 
 
 def fit_more(

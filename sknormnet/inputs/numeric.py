@@ -1,4 +1,4 @@
-"""Numeric columns as inputs of a network: scaled, in bins, with indicators of missing values."""
+"""Numeric columns as inputs of a network: scaled, in bins, as waves, with missing values."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,6 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
+# Fourier features: periods of 4, 2, 1, ... standard deviations. Their amplitude keeps them from
+# standing in for noise: with 1, tables of few rows lose what tables of many rows gain.
+LOWEST_FREQUENCY, AMPLITUDE = 0.25, 0.1
+MOST_FAR = 4.0  # standard deviations
 NARROW = 1e-12  # narrower bins are steps
 
 
@@ -18,12 +22,16 @@ class NumericEncoder:
     edges of a column adds the ramp ``2 * clip((z - a) / (b - a), 0, 1) - 1``, where a and b are
     the encoded edges. A bin of width 0 is a step.
 
-    A missing value becomes 0 in z and in its ramps; with ``method=None``, z is the center. Columns
-    with missing values in the training rows have an indicator, which is 1 for a missing value
-    and else 0.
+    Fourier features of a column are ``0.1 * sin(2 * pi * f * z)`` and ``0.1 * cos(2 * pi * f * z)``
+    for the frequencies f = 1/4, 1/2, 1, ..., with z clipped to the range from -4 to 4.
 
-    The outputs are all z, then the ramps (all columns of the first bin first), then the
-    indicators. For a stack, all arrays have one more axis in front.
+    A missing value becomes 0 in z and in all that is computed from it; with ``method=None``, z is
+    the center. Columns with missing values in the training rows have an indicator, which is 1 for
+    a missing value and else 0.
+
+    The outputs are all z, then the ramps (all columns of the first bin first), then the sines (all
+    columns of the first frequency first), the cosines, and the indicators. For a stack, all arrays
+    have one more axis in front.
 
     Parameters
     ----------
@@ -43,6 +51,10 @@ class NumericEncoder:
     n_seen : ndarray of shape (1, n_columns) or None
         Number of values that center and scale were measured on. None, in states of earlier
         versions, if that is not known.
+    with_waves : tuple of int
+        Columns with Fourier features.
+    n_frequencies : int
+        Number of their frequencies.
 
     References
     ----------
@@ -50,7 +62,10 @@ class NumericEncoder:
     boosted trees on tabular data", arXiv 2407.04491: robust scale and smooth clipping.
 
     Gorishniy, Rubachev and Babenko (2022), "On embeddings for numerical features in tabular deep
-    learning", arXiv 2203.05556: ramps.
+    learning", arXiv 2203.05556: ramps; periodic activations, which are trained there.
+
+    Tancik et al. (2020), "Fourier features let networks learn high frequency functions in low
+    dimensional domains", arXiv 2006.10739.
     """
 
     method: str | None
@@ -61,6 +76,8 @@ class NumericEncoder:
     bin_edges: np.ndarray
     dtype: np.dtype
     n_seen: np.ndarray | None = None
+    with_waves: tuple[int, ...] = ()
+    n_frequencies: int = 0
 
     @property
     def n_columns(self) -> int:
@@ -75,7 +92,17 @@ class NumericEncoder:
     @property
     def n_outputs(self) -> int:
         """Number of inputs of the network."""
-        return self.n_columns + self.n_bins * len(self.binned) + len(self.with_missing)
+        return self._n_values + len(self.with_missing)
+
+    @property
+    def _n_scaled(self) -> int:
+        """Number of outputs before the waves."""
+        return self.n_columns + self.n_bins * len(self.binned)
+
+    @property
+    def _n_values(self) -> int:
+        """Number of outputs before the indicators."""
+        return self._n_scaled + 2 * self.n_frequencies * len(self.with_waves)
 
     @property
     def keeps_values(self) -> bool:
@@ -85,7 +112,7 @@ class NumericEncoder:
     @property
     def keeps_zeros(self) -> bool:
         """Whether zeros stay zeros, and missing values become zeros."""
-        return not self.binned and not self.center.any()
+        return not self.binned and not self.with_waves and not self.center.any()
 
     @property
     def is_affine(self) -> bool:
@@ -124,8 +151,7 @@ class NumericEncoder:
         x : ndarray of shape (..., n_rows, n_columns)
         y : ndarray of shape (..., n_rows, n_outputs)
         """
-        n_values = self.n_outputs - len(self.with_missing)
-        values, indicators = y[..., :n_values], y[..., n_values:]
+        values, indicators = y[..., : self._n_values], y[..., self._n_values :]
         with np.errstate(over="ignore"):
             z = self._standardized(x)
             # One cheap test for missing values, and for squares that overflow
@@ -134,7 +160,9 @@ class NumericEncoder:
                 clip_smoothly(z, is_ordinary=is_ordinary)
             values[..., : self.n_columns] = z
             if self.binned:
-                self._fill_ramps(z, values[..., self.n_columns :])
+                self._fill_ramps(z, values[..., self.n_columns : self._n_scaled])
+            if self.with_waves:
+                self._fill_waves(z, values[..., self._n_scaled :])
         indicators[...] = 0 if is_ordinary else np.isnan(z[..., self.with_missing])
         if not is_ordinary:
             np.copyto(values, self._working.neutral, where=np.isnan(values))
@@ -155,12 +183,25 @@ class NumericEncoder:
         np.subtract(ramps, 1, out=ramps)
         np.clip(ramps, -1, 1, out=ramps)
 
+    def _fill_waves(self, z: np.ndarray, y: np.ndarray) -> None:
+        waves = y.reshape(*y.shape[:-1], 2, self.n_frequencies, len(self.with_waves))
+        z = np.clip(z.take(self.with_waves, axis=-1), -MOST_FAR, MOST_FAR)
+        angle = z[..., None, :] * self.angular_frequencies.astype(self.dtype)[:, None]
+        np.sin(angle, out=waves[..., 0, :, :])
+        np.cos(angle, out=waves[..., 1, :, :])
+        y *= AMPLITUDE
+
+    @property
+    def angular_frequencies(self) -> np.ndarray:
+        """``2 * pi * f`` of the Fourier features, of shape (n_frequencies,)."""
+        return 2 * np.pi * LOWEST_FREQUENCY * 2.0 ** np.arange(self.n_frequencies)
+
     @cached_property
     def _working(self) -> SimpleNamespace:
         """The arrays in the working precision."""
         dtype, w = self.dtype, SimpleNamespace()
         w.center, w.slope = self.center.astype(dtype), self.slope.astype(dtype)
-        w.neutral = np.zeros((*self.center.shape[:-1], self.n_outputs - len(self.with_missing)))
+        w.neutral = np.zeros((*self.center.shape[:-1], self._n_values))
         if self.method is None:
             w.neutral[..., : self.n_columns] = self.center
         w.neutral = w.neutral.astype(dtype)

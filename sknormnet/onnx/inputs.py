@@ -15,6 +15,7 @@ from skl2onnx.common.data_types import (
 
 from sknormnet.inputs import CategoricalEncoder, InputEncoder, NumericEncoder
 from sknormnet.inputs.categorical import FIRST, MISSING, UNKNOWN
+from sknormnet.inputs.numeric import AMPLITUDE, MOST_FAR
 from sknormnet.onnx.graph import Graph
 
 # ONNX has no missing string. Python's runtime takes None, NaN and pandas.NA for these words.
@@ -128,7 +129,7 @@ def _taken(graph: Graph, columns: Sequence[Column]) -> str:
 
 
 def _encoded_numbers(graph: Graph, encoder: NumericEncoder, x: str) -> list[str]:
-    """Return the scaled numbers, their ramps, and the indicators of missing values."""
+    """Return the scaled numbers, their ramps and waves, and the indicators of missing values."""
     is_missing, z = graph.add("IsNaN", x), x
     if encoder.method is not None:
         z = graph.add("Mul", graph.add("Sub", x, encoder.center), encoder.slope)
@@ -144,6 +145,14 @@ def _encoded_numbers(graph: Graph, encoder: NumericEncoder, x: str) -> list[str]
         ramps = graph.add("Min", graph.add("Max", ramps, -1.0), 1.0)
         of_ramps = graph.add("Gather", is_missing, owner, axis=1)
         parts.append(graph.add("Where", of_ramps, 0.0, ramps))
+    if encoder.with_waves:
+        owner = np.tile(encoder.with_waves, encoder.n_frequencies)
+        frequency = np.repeat(encoder.angular_frequencies, len(encoder.with_waves))[None]
+        far = graph.add("Min", graph.add("Max", z, -MOST_FAR), MOST_FAR)
+        angle = graph.add("Mul", graph.add("Gather", far, owner, axis=1), frequency)
+        of_waves = graph.add("Gather", is_missing, owner, axis=1)
+        waves = (graph.add("Mul", graph.add(name, angle), AMPLITUDE) for name in ("Sin", "Cos"))
+        parts += [graph.add("Where", of_waves, 0.0, wave) for wave in waves]
     if encoder.with_missing:
         indicators = graph.add("Gather", is_missing, encoder.with_missing, axis=1)
         parts.append(graph.cast(indicators))

@@ -32,7 +32,10 @@ from sknormnet.training.stacks import train
 # the targets are noisy. Without both, it is more accurate where they are not.
 CANDIDATES: list[dict[str, Any]] = [
     {"input_bins": 12, "bin_strategy": "tree", "keep_prob": 1.0, "weight_decay": 1.0},
-    {"input_bins": 6, "bin_strategy": "quantile", "keep_prob": 0.8, "weight_decay": 1.0},
+    {
+        **{"input_bins": 6, "bin_strategy": "quantile", "input_frequencies": 0},
+        **{"keep_prob": 0.8, "weight_decay": 1.0},
+    },
     {"input_bins": 6, "bin_strategy": "tree", "keep_prob": 0.65, "weight_decay": 3.0},
 ]
 SEEDS = np.iinfo(np.int32).max
@@ -146,7 +149,7 @@ class BaseEnsemble(BaseEstimator, ABC):
         if len(rows) < FEW_ROWS:
             unused |= {"keep_prob"}  # "auto" is no dropout for so few rows
         if issparse(rows.X):
-            unused |= {"input_bins", "bin_strategy"}
+            unused |= {"input_bins", "bin_strategy", "input_frequencies"}
         return [{k: x for k, x in one.items() if k not in unused} for one in CANDIDATES]
 
     def _checked_candidates(self) -> list[dict[str, Any]]:
