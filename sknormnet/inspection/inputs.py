@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sknormnet.inputs import TableColumns, summarize
-from sknormnet.inspection.networks import network_estimator
+from sknormnet.inputs import summarize
+from sknormnet.inspection.networks import network_estimator, table_columns
 from sknormnet.inspection.records import Record, RecordList
 
 
@@ -83,8 +83,4 @@ def input_summary(estimator) -> RecordList[InputSummary]:
     """
     net = network_estimator(estimator)
     check_is_fitted(net)
-    names = getattr(net, "feature_names_in_", None)
-    columns = net._columns or TableColumns(
-        net.n_features_in_, None if names is None else tuple(names), {}
-    )
-    return RecordList(InputSummary(**vars(x)) for x in summarize(columns, net._inputs))
+    return RecordList(InputSummary(**vars(x)) for x in summarize(table_columns(net), net._inputs))
