@@ -37,7 +37,7 @@ def ours(problem: Problem, epochs: int, **settings) -> NormNetClassifier:
     With batch norm, where PyTorch's module has it, unless told otherwise.
     """
     as_theirs = MLPClassifier().get_params() | _settings(problem, epochs)
-    own = {"keep_prob": 1.0, "label_smoothing": 0.0, "batchnorm": "before", "scale_inputs": None}
+    own = {"keep_prob": 1.0, "batchnorm": "before", "scale_inputs": None, "input_bins": 0}
     return NormNetClassifier(**as_theirs | own | {"init": "xavier_uniform"} | settings)
 
 

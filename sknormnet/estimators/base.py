@@ -39,14 +39,19 @@ from sknormnet.estimators._sklearn import (
     with_advice,
 )
 from sknormnet.estimators.callbacks import begin_callbacks
-from sknormnet.estimators.columns import errors_of_validation_data, read_table, validate_table
+from sknormnet.estimators.columns import (
+    ValidatedTable,
+    errors_of_validation_data,
+    read_table,
+    validate_table,
+)
 from sknormnet.estimators.finite import check_network, check_range
 from sknormnet.estimators.held_out import Score, ScorerScore, check_scorer
 from sknormnet.estimators.networks import Start, continued_starts, new_starts
 from sknormnet.estimators.own_objects import check_loss
 from sknormnet.estimators.precision import float32_holds_inputs
 from sknormnet.estimators.prediction import FittedNetworks
-from sknormnet.estimators.prepared import PreparedFit
+from sknormnet.estimators.prepared import Inputs, PreparedFit, keep_inputs, prepare_inputs
 from sknormnet.estimators.rows import (
     Rows,
     divided_by_largest,
@@ -54,10 +59,14 @@ from sknormnet.estimators.rows import (
     split_rows,
     without_overflow,
 )
-from sknormnet.estimators.scale_warnings import warn_of_another_scale, warn_of_poor_training
+from sknormnet.estimators.scale_warnings import (
+    warn_of_another_scale,
+    warn_of_poor_training,
+    warn_of_values_outside_bins,
+)
 from sknormnet.estimators.settings import Call, Settings, TargetSettings, resolve, uses_minibatches
 from sknormnet.estimators.unused_parameters import warn_of_unused_parameters
-from sknormnet.inputs import InputEncoder, fit_inputs
+from sknormnet.inputs import fit_more
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.losses import ClassificationLoss, Loss
@@ -312,7 +321,8 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         rows, held_out = _standardized(scaling, rows, held_out)
         dtype = self._choose_dtype(rows, settings, n_given)
         self._check_range(rows, held_out, settings, dtype, is_split=is_split)
-        inputs = self._choose_inputs(rows, settings, dtype)
+        shared = X.inputs if isinstance(X, ValidatedTable) else None
+        inputs = self._choose_inputs(rows, settings, dtype, shared)
         fit = PreparedFit(settings, rows, held_out, loss, n_outputs, scaling, inputs, dtype)
         self._add_trainers(fit, starts, n_rows)
         return fit
@@ -321,10 +331,12 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         """Make a trainer for each member."""
         settings, rows, loss = fit.settings, fit.rows, fit.loss
         networks = [
-            start.network(settings, fit.inputs, fit.n_outputs, dtype=fit.dtype, n_rows=n_rows)
+            start.network(
+                settings, fit.inputs.encoder, fit.n_outputs, dtype=fit.dtype, n_rows=n_rows
+            )
             for start in starts
         ]
-        samples = rows.samples(fit.inputs, fit.dtype)
+        samples = fit.samples(rows)
         check_loss(settings.owner, loss, samples, fit.n_outputs, fit.dtype)
         if not settings.continues:
             raw = loss.baseline(samples.y, samples.weight, fit.n_outputs)
@@ -419,7 +431,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         """Return what predictions need besides the networks."""
         return {
             "_columns": self._columns,
-            "_inputs": fit.inputs,
+            "_inputs": fit.inputs.encoder,
             "_loss": fit.loss,
             "_target_scaling": fit.target_scaling,
             "n_outputs_": fit.n_outputs,
@@ -570,20 +582,25 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
                 stacklevel=4,
             )
 
-    def _choose_inputs(self, rows: Rows, settings: Settings, dtype: np.dtype) -> InputEncoder:
-        """Return the encoder of the inputs, fitted to the training rows."""
+    def _choose_inputs(
+        self, rows: Rows, settings: Settings, dtype: np.dtype, shared: dict | None
+    ) -> Inputs:
+        """Return the inputs, fitted to the training rows."""
         if settings.continues:
-            return self._inputs
-        return fit_inputs(
-            rows.X,
-            rows=rows.numbers,
-            weight=rows.weight,
+            encoder = self._inputs
+            if settings.call is Call.CHUNK:
+                warn_of_values_outside_bins(rows, encoder, self._column_name)
+                encoder = fit_more(encoder, rows.X, rows=rows.numbers, weight=rows.weight)
+            return Inputs(encoder, keep_inputs(encoder, rows.X))
+        return prepare_inputs(
+            rows,
+            dtype,
+            shared,
             n_levels=self._n_levels(rows.X.shape[1]),
             scale=settings.scale_inputs,
             n_bins=AUTO_BINS if settings.input_bins is None else settings.input_bins,
             target=rows.target if settings.bin_strategy == "tree" else None,
             keep_absent=not isinstance(settings.categories, str),
-            dtype=dtype,
         )
 
     def _n_levels(self, n_columns: int) -> np.ndarray:

@@ -18,10 +18,20 @@ SMALL = 2**14  # elements of X, up to which the time to check it matters
 
 
 class ValidatedTable(NamedTuple):
-    """A table that was read before, so that the fits of a search need not read it again."""
+    """A table that was read before, so that the fits of a search need not read it again.
+
+    Attributes
+    ----------
+    columns : TableColumns or None
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+    inputs : dict or None
+        What fits of this table have prepared as inputs of their networks, for the next fits; see
+        `prepare_inputs`. None to keep nothing.
+    """
 
     columns: TableColumns | None
     X: Any
+    inputs: dict | None = None
 
 
 def read_table(X: Any, settings: Settings) -> TableColumns | None:

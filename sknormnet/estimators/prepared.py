@@ -1,20 +1,73 @@
 """What a fit has prepared when training begins."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 
 from sknormnet.estimators.held_out import Score, Validation
 from sknormnet.estimators.progress import progress_of
 from sknormnet.estimators.rows import Rows
 from sknormnet.estimators.settings import Settings
-from sknormnet.inputs import InputEncoder
+from sknormnet.inputs import InputEncoder, fit_inputs
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
+from sknormnet.training.batches import Samples
 from sknormnet.training.lbfgs import FullBatchTrainer
 from sknormnet.training.trainer import BaseTrainer, Trainer, TrainingState
+
+# Inputs of all rows that are kept, so that each row is encoded once instead of once an epoch:
+# 8 MB in float32. It saves 4 to 19 % of a fit with bins.
+KEPT_INPUTS = 2**21
+
+
+class Inputs(NamedTuple):
+    """How rows of X become inputs of the networks.
+
+    Attributes
+    ----------
+    encoder : InputEncoder
+    kept : ndarray of shape (n_samples, n_inputs) or None
+        All rows of X, encoded, if they are few.
+    """
+
+    encoder: InputEncoder
+    kept: np.ndarray | None
+
+
+def prepare_inputs(rows: Rows, dtype: np.dtype, shared: dict | None, **options: Any) -> Inputs:
+    """Fit the encoder to training rows, or return what another fit of these rows has prepared.
+
+    Parameters
+    ----------
+    rows : Rows
+    dtype : dtype
+        Precision of the networks.
+    shared : dict or None
+        What fits of the same X have prepared.
+    **options
+        Arguments of `fit_inputs`.
+    """
+    measured = {"rows": rows.numbers, "weight": rows.weight, **options}
+    key = None if shared is None else (dtype, joblib.hash(measured))
+    if shared is None or key not in shared:
+        encoder = fit_inputs(rows.X, dtype=dtype, **measured)
+        found = Inputs(encoder, keep_inputs(encoder, rows.X))
+        if shared is None:
+            return found
+        shared[key] = found
+    return shared[key]
+
+
+def keep_inputs(encoder: InputEncoder, X: Any) -> np.ndarray | None:
+    """Return the encoded rows of a dense X if they are few and differ from X; else None."""
+    if encoder.is_identity or not isinstance(X, np.ndarray):
+        return None
+    if len(X) * encoder.n_outputs > KEPT_INPUTS:
+        return None
+    return encoder.encode(X.astype(encoder.dtype, copy=False))
 
 
 @dataclass
@@ -33,8 +86,7 @@ class PreparedFit:
         Number of raw predictions per row.
     target_scaling : tuple of ndarray or None
         Mean and standard deviation by which the targets are standardized.
-    inputs : InputEncoder
-        Turns rows of X into inputs of the networks.
+    inputs : Inputs
     dtype : dtype
         Precision of the networks.
     trainers : list of BaseTrainer
@@ -51,7 +103,7 @@ class PreparedFit:
     loss: Loss
     n_outputs: int
     target_scaling: Any
-    inputs: InputEncoder
+    inputs: Inputs
     dtype: np.dtype
     trainers: list[BaseTrainer] = field(default_factory=list)
     validations: list[Validation | None] = field(default_factory=list)
@@ -72,7 +124,13 @@ class PreparedFit:
     @cached_property
     def largest_input(self) -> float:
         """A bound on the absolute values of the networks' inputs."""
-        return self.inputs.bound(self.rows.largest_input)
+        return self.inputs.encoder.bound(self.rows.largest_input)
+
+    def samples(self, rows: Rows) -> Samples:
+        """Return training or held-out rows, from which batches are drawn."""
+        if rows.X is self.rows.X and self.inputs.kept is not None:
+            return replace(rows, X=self.inputs.kept).samples(None, self.dtype)
+        return rows.samples(self.inputs.encoder, self.dtype)
 
     def add_trainer(
         self, network: Network, state: TrainingState, score: Score | None, *, member: int
@@ -80,14 +138,14 @@ class PreparedFit:
         """Add the trainer of a member, which is scored on the held-out rows, if there are any."""
         validate = None
         if self.held_out is not None:
-            samples = self.held_out.samples(self.inputs, self.dtype)
             calibrates = score is None and self.settings.target.calibrate
-            validate = Validation(samples, self.loss, score, calibrates=calibrates)
+            held_out = self.samples(self.held_out)
+            validate = Validation(held_out, self.loss, score, calibrates=calibrates)
         trainer_class = Trainer if self.settings.is_stochastic else FullBatchTrainer
         trainer = trainer_class(
             network,
             self.loss,
-            self.rows.samples(self.inputs, self.dtype),
+            self.samples(self.rows),
             self.settings.plan,
             state,
             validate=validate,

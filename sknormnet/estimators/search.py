@@ -359,7 +359,7 @@ class SharedSteps:
         (_, *args), kwargs = self._call
         names = {k: v for k, v in vars(network).items() if k in NAMES}
         if "feature_names_in_" not in names or "X_val" not in kwargs:  # whose names are checked
-            self._call = ((ValidatedTable(network._columns, X), *args), kwargs)
+            self._call = ((ValidatedTable(network._columns, X, {}), *args), kwargs)
             self._names = names
 
 

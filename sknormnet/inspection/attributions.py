@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sknormnet.inspection.encoded import EncodedNetworks, EncodedRows
-from sknormnet.inspection.networks import table_columns
 from sknormnet.inspection.outputs import Output, chosen_output
 from sknormnet.inspection.records import Record, import_pandas
 
@@ -181,8 +180,8 @@ def integrated_gradients(
             stacklevel=2,
         )
     predictions, base = (explain(x.inputs).value for x in (rows, starts))
-    names = table_columns(networks.fitted.estimator).names or range(rows.X.shape[1])
-    return InputAttributions([*names], values, predictions, float(base.mean()), rows.X)
+    columns = networks.fitted.columns
+    return InputAttributions(columns, values, predictions, float(base.mean()), rows.X)
 
 
 def _chunks(rows: EncodedRows) -> list[slice]:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknormnet.estimators.base import BaseNormNet
 from sknormnet.estimators.search import last_step
-from sknormnet.inputs import InputEncoder, TableColumns
+from sknormnet.inputs import InputEncoder
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
 from sknormnet.training.batches import Samples
@@ -88,9 +88,13 @@ def validated_inputs(estimator, X) -> Any:
 
 
 class Fitted(NamedTuple):
-    """The parts of a fitted estimator that its predictions are made of."""
+    """The parts of a fitted estimator that its predictions are made of.
+
+    The columns of X have names, or indices in an array.
+    """
 
     estimator: Any
+    columns: list
     networks: list[Network]
     inputs: InputEncoder
     loss: Loss
@@ -101,14 +105,8 @@ def fitted_parts(estimator) -> Fitted:
     """Return the parts of a fitted estimator, or of a pipeline's last step."""
     net = network_estimator(estimator)
     check_is_fitted(net)
-    return Fitted(net, net._networks, net._inputs, net._loss, net._target_scaling)
-
-
-def table_columns(net: BaseNormNet) -> TableColumns:
-    """Return what a fitted network has taken the columns of X for, those of an array too."""
-    names = getattr(net, "feature_names_in_", None)
-    own = TableColumns(net.n_features_in_, None if names is None else tuple(names), {})
-    return net._columns or own
+    columns = [*((net._columns and net._columns.names) or range(net.n_features_in_))]
+    return Fitted(net, columns, net._networks, net._inputs, net._loss, net._target_scaling)
 
 
 def validated_and_encoded(estimator, X) -> tuple[np.ndarray, np.ndarray]:

@@ -391,7 +391,8 @@ class MulticlassLogLoss(ClassificationLoss):
         starts, ones = _constants(*raw.shape, raw.dtype)
         flat, of_y, limit = raw.reshape(-1), starts + y, SAFE_EXPONENT[raw.dtype.itemsize]
         # Subtracting each row's maximum takes a quarter of the loss's time, and is rarely needed.
-        if not (flat.min() > -limit and flat.max() < limit):
+        # A small sum of squares tells so at once.
+        if not (np.dot(flat, flat) < limit**2 or (flat.min() > -limit and flat.max() < limit)):
             highest, lowest = (f(axis=-1, keepdims=True) for f in (raw.max, raw.min))
             # Decided row by row, so that no row's result depends on the rest of its batch.
             raw -= np.where((lowest > -limit) & (highest < limit), 0, highest)

@@ -13,6 +13,9 @@ from sknormnet._aligned import aligned_empty
 
 # How many elements of X are read together, and how many are shuffled together
 READ_ELEMENTS, SHUFFLE_ELEMENTS = 2**16, 2**24
+# Inputs of the network in small batches that are gathered together: 0.25 MB in float32. Batches
+# of 32 rows with 64 columns take 3 us instead of 9 us.
+GATHER_ELEMENTS = 2**16
 
 
 class Batch(NamedTuple):
@@ -107,6 +110,11 @@ class Samples:
         return len(self), isinstance(self._X, np.ndarray), key
 
     @property
+    def _n_inputs(self) -> int:
+        """Number of inputs of the network."""
+        return self._X.shape[1] if self._inputs is None else self._inputs.n_outputs
+
+    @property
     def X(self) -> Any:
         """The array or CSR matrix with all its rows, not only those that are used."""
         return self._X
@@ -125,9 +133,7 @@ class Samples:
     @property
     def weight(self) -> np.ndarray | None:
         """The sample weights of the rows, or None if all are equal."""
-        if self._weight is None or self._rows is None:
-            return self._weight
-        return self._weight[self._rows]
+        return self.weight_of(self._rows)
 
     def batches(
         self, rng: np.random.Generator, batch_size: int, *, min_batch_size: int, shuffle: bool
@@ -144,13 +150,21 @@ class Samples:
         shuffle : bool
             An X of more than `SHUFFLE_ELEMENTS` elements is shuffled in pools of that size.
         """
-        cuts = self.cuts(rng, batch_size, min_batch_size=min_batch_size, shuffle=shuffle)
-        return map(self._batch, cuts)
+        n_together = 1 if self.is_sparse else GATHER_ELEMENTS // (batch_size * self._n_inputs)
+        size = batch_size * max(1, n_together)
+        for rows in self.cuts(rng, size, min_batch_size=min_batch_size, shuffle=shuffle):
+            X, y, weight = self._gathered(rows)
+            if n_together <= 1:
+                yield Batch(X, y, *self.weigh(weight, len(y)))
+                continue
+            for part in gen_batches(len(y), batch_size, min_batch_size=min_batch_size):
+                of_part = None if weight is None else weight[part]
+                yield Batch(X[part], y[part], *self.weigh(of_part, part.stop - part.start))
 
     def cuts(
         self, rng: np.random.Generator, batch_size: int, *, min_batch_size: int, shuffle: bool
     ) -> Iterator[slice | np.ndarray]:
-        """Yield the rows of X and y in each of the batches that `batches` returns."""
+        """Yield the rows of X and y in each batch, for the arguments of `batches`."""
         order: Any = self._rows
         n_shuffled = 0
         if shuffle:
@@ -185,9 +199,9 @@ class Samples:
 
     def whole(self) -> Batch:
         """Return all rows as one batch."""
-        batch = self._batch(self._rows)
+        X, y, weight = self._gathered(self._rows)
         self._buffers.clear()  # a buffer as large as X must not outlive the batch
-        return batch
+        return Batch(X, y, *self.weigh(weight, len(y)))
 
     def chunks(self, n_rows: int) -> Iterator[tuple[Any, np.ndarray | None]]:
         """Yield all rows in order, `n_rows` at a time, as (inputs, sample_weight or None)."""
@@ -197,22 +211,25 @@ class Samples:
             X = self._take("X", self._X, rows, self._dtype)
             yield X if self._inputs is None else self._inputs.encode(X), weight
 
-    def _batch(self, rows) -> Batch:
+    def _gathered(self, rows) -> tuple[Any, np.ndarray, np.ndarray | None]:
+        """Return the network's inputs, y and the sample weights of some rows; None for all."""
         X = self._take("X", self._X, rows, self._dtype)
         if self._inputs is not None:
             X = self._inputs.encode(X, self._encoding_buffer(X.shape[0]))
-        y = self._take("y", self._y, rows, self._y_dtype)
-        return Batch(X, y, *self.weigh(rows, X.shape[0]))
+        return X, self._take("y", self._y, rows, self._y_dtype), self.weight_of(rows)
 
-    def weigh(self, rows, n_rows: int) -> tuple[float, np.ndarray, np.ndarray]:
-        """Return `total`, `weight` and `row_weight` of a `Batch` with these rows."""
+    def weight_of(self, rows) -> np.ndarray | None:
+        """Return the sample weights of some rows, or None if all are equal."""
+        return self._weight if self._weight is None or rows is None else self._weight[rows]
+
+    def weigh(self, weight: np.ndarray | None, n_rows: int) -> tuple[float, np.ndarray, np.ndarray]:
+        """Return `total`, `weight` and `row_weight` of a `Batch` with these sample weights."""
         sum_of_weights = n_rows * self._mean_weight
         # Never 0, since alpha is divided by it: a very small unit could underflow.
         total = max(sum_of_weights * self._weight_unit, sys.float_info.min)
-        if self._weight is None:
+        if weight is None:
             weight = self._equal_weights(n_rows)
             return total, weight, weight.T
-        weight = self._weight if rows is None else self._weight[rows]
         weight = weight.reshape(-1, 1)
         row_weight = (weight.T / weight.sum()).astype(self._dtype)
         return total, (weight / sum_of_weights).astype(self._dtype), row_weight
@@ -235,7 +252,7 @@ class Samples:
         """Return the buffer for encoded rows; None if the encoder returns X or a sparse matrix."""
         if self._inputs.is_identity or self.is_sparse:
             return None
-        return self._buffer("inputs", (n_rows, self._inputs.n_outputs))
+        return self._buffer("inputs", (n_rows, self._n_inputs))
 
     def _buffer(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> np.ndarray:
         """Return the buffer for batches of this size, in the working precision by default."""

@@ -50,7 +50,8 @@ class StackedSamples:
         y = y.reshape(-1, *y.shape[2:])
         if all(member._weight is None and member._weight_unit == 1 for member in self._members):
             return Batch(X, y, float(n_rows), *self._equal_weights(n_rows))
-        of_members = (m.weigh(r, n_rows) for m, r in zip(self._members, rows, strict=True))
+        pairs = zip(self._members, rows, strict=True)
+        of_members = (m.weigh(m.weight_of(r), n_rows) for m, r in pairs)
         totals, weights, row_weights = zip(*of_members, strict=True)
         total = np.array(totals).reshape(-1, 1)
         return Batch(X, y, total, np.concatenate(weights), np.stack(row_weights))

@@ -11,6 +11,7 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import StandardScaler, scale
 
 from sknormnet import NormNetClassifier, NormNetRegressor
+from sknormnet.estimators import prepared
 from sknormnet.inspection import initialized, layer_gradients, layer_statistics
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -62,6 +63,22 @@ def training_rows_of(model, X, y):
     """The rows that are not held out for validation."""
     numbers = clone(model)._prepare_fit(X, y).rows.numbers
     return np.arange(len(X)) if numbers is None else numbers
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"n_members": 2, "scale_inputs": "robust"}, {"early_stopping": True}, {"solver": "lbfgs"}],
+)
+def test_rows_may_be_encoded_once_or_once_an_epoch(settings, monkeypatch):
+    x = X.copy()
+    x[::7, 2] = np.nan
+    model = NormNetRegressor(**BINNED | {"scale_inputs": "standard"} | settings)
+    weight = np.random.default_rng(0).integers(0, 3, len(Y))  # rows of weight 0 are not in use
+    once = model.fit(x, Y, sample_weight=weight).predict(x)
+    assert model._prepare_fit(x, Y).inputs.kept.shape == (len(x), model._inputs.n_outputs)
+    monkeypatch.setattr(prepared, "KEPT_INPUTS", 0)
+    assert model._prepare_fit(x, Y).inputs.kept is None
+    assert_array_equal(model.fit(x, Y, sample_weight=weight).predict(x), once)
 
 
 KINDS = {
@@ -177,6 +194,7 @@ def test_repeated_quantiles_are_steps():
     assert_allclose(model.coefs_[0], plain.coefs_[0], rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:Most values of column")  # three times as large
 def test_training_goes_on_with_the_first_quantiles():
     model = NormNetRegressor(**BINNED)
     model.partial_fit(X[:100], Y[:100]).partial_fit(X[100:] * 3, Y[100:])

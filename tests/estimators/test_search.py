@@ -30,6 +30,7 @@ from sknormnet import (
     PackedGridSearchCV,
     PackedRandomizedSearchCV,
 )
+from sknormnet.estimators import prepared
 from sknormnet.estimators import search as packed
 from sknormnet.estimators._sklearn import generating_parallel
 
@@ -387,7 +388,8 @@ def test_candidates_of_a_fold_share_its_rows_once_converted():
     peaks = [
         peak_of(PackedGridSearchCV(model, grid, **settings).fit, rows, y) for grid in (few, many)
     ]
-    assert peaks[1] - peaks[0] < 5 * 1800 * 60 * 8
+    # Of 18 more candidates, each has buffers for its batches, and none has rows of its own.
+    assert peaks[1] - peaks[0] < 9 * 1800 * 60 * 8
 
 
 @pytest.mark.usefixtures("all_packed")
@@ -402,6 +404,19 @@ def test_rows_that_the_next_fits_need_are_kept(monkeypatch):
     found = PackedGridSearchCV(PIPELINE, grid, cv=3, refit=False).fit(X, Y > 4)
     assert len(fits) == 3
     assert (found.cv_results_["mean_fit_time"] > 0).all()
+
+
+@pytest.mark.usefixtures("all_packed")
+def test_candidates_of_a_fold_share_encoders(monkeypatch):
+    fits, fit_inputs = [], prepared.fit_inputs
+    monkeypatch.setattr(
+        prepared, "fit_inputs", lambda *args, **kw: fits.append(1) or fit_inputs(*args, **kw)
+    )
+    grid = {"alpha": [0.0, 1.0, 2.0, 3.0], "input_bins": [0, 4]}
+    fold = np.arange(150), np.arange(150, 203)
+    PackedGridSearchCV(CLASSIFIER, grid, cv=[fold], refit=False).fit(X, Y > 4)
+    # Per number of bins, one for the fit that reads the rows, and one for the others.
+    assert len(fits) == 4
 
 
 @pytest.mark.usefixtures("all_packed")

@@ -280,6 +280,23 @@ def test_batches_are_the_same_for_all_types_of_X(kind, shuffle, rows, dtype, tmp
         assert sparse.issparse(batch.X) == kind.startswith("csr")
 
 
+@pytest.mark.parametrize("rows", [None, ROWS])
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("min_batch_size", [1, 4])
+def test_batches_gathered_together_are_those_gathered_alone(
+    min_batch_size, shuffle, rows, monkeypatch
+):
+    samples = Samples(X, Y, weight=WEIGHT, rows=rows, dtype=np.float32)
+    found = []
+    for elements in (1, 2 * 5 * X.shape[1], 2**16):  # one batch, two batches, all batches
+        monkeypatch.setattr(batches_module, "GATHER_ELEMENTS", elements)
+        found.append([*batches(samples, min_batch_size=min_batch_size, shuffle=shuffle)])
+    for same in zip(*found, strict=True):
+        for alone, *together in zip(*same, strict=True):
+            for part in together:
+                assert_array_equal(part, alone)
+
+
 @pytest.mark.parametrize("labels", [np.int64, np.int32, np.uint8])
 @pytest.mark.parametrize("rows", [None, ROWS])
 @pytest.mark.parametrize("shuffle", [True, False])

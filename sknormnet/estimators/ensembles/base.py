@@ -112,7 +112,7 @@ class BaseEnsemble(BaseEstimator, ABC):
             [clone(reader).set_params(**candidate, random_state=rng.randint(SEEDS)) for _ in folds]
             for candidate in candidates
         ]
-        table = ValidatedTable(reader._columns, rows.X)
+        table = ValidatedTable(reader._columns, rows.X, {})
         fits = [
             member._prepare_fit(table, y, sample_weight, fold=fold)
             for of_candidate in members
