@@ -1,7 +1,7 @@
 """Fitted models of many kinds, whose files in tests/data all later versions must load.
 
-When the format changes, write its files by ``python tests/saved_models.py``, which needs skops.
-Never write those of an earlier format again.
+When the format changes, or for a new kind of model, write the files that there are not yet by
+``python tests/saved_models.py``, which needs skops. Never write a file again.
 """
 
 import pickle
@@ -14,8 +14,14 @@ from zipfile import ZIP_DEFLATED
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sknormnet import NormNetClassifier, NormNetRegressor
+from sknormnet import (
+    NormNetClassifier,
+    NormNetEnsembleClassifier,
+    NormNetEnsembleRegressor,
+    NormNetRegressor,
+)
 from sknormnet.estimators.state import FORMAT
+from sknormnet.training.optimizers import AdamW
 
 DATA = Path(__file__).parent / "data"
 # The streams of RandomState never change.
@@ -45,6 +51,11 @@ def _streamed() -> NormNetClassifier:
     return model
 
 
+def _chosen(kind: Any) -> Any:
+    candidates = [{"input_bins": 3}, {"solver": AdamW(weight_decay=0.1), "keep_prob": 0.7}]
+    return kind(kind._network(**SMALL), candidates=candidates, cv=2, random_state=0)
+
+
 MODELS: dict[str, Callable[[], Any]] = {
     "classifier": lambda: NormNetClassifier(**SMALL).fit(X, THREE),
     "float32": lambda: NormNetClassifier(**SMALL, activation="tanh").fit(X.astype("f4"), THREE),
@@ -56,6 +67,8 @@ MODELS: dict[str, Callable[[], Any]] = {
     "regressor": lambda: NormNetRegressor(**SMALL, early_stopping=True).fit(X, X[:, :2]),
     "quantiles": lambda: NormNetRegressor("quantile", **SMALL, quantile=[0.1, 0.9]).fit(X, X[:, 0]),
     "lbfgs": lambda: NormNetRegressor("poisson", **SMALL, solver="lbfgs").fit(X, X[:, 0] + 1),
+    "chosen_classifier": lambda: _chosen(NormNetEnsembleClassifier).fit(table(), THREE),
+    "chosen_regressor": lambda: _chosen(NormNetEnsembleRegressor).fit(X, X[:, :2]),
     "for_prediction": lambda: NormNetRegressor(**SMALL).fit(X, X[:, 0]).without_training_state(),
 }
 
@@ -67,7 +80,13 @@ def fitted(name: str) -> Any:
 
 
 def inputs(name: str) -> Any:
-    return table() if name == "table" else X.astype("f4") if name == "float32" else X
+    return (
+        table()
+        if name in ("table", "chosen_classifier")
+        else X.astype("f4")
+        if name == "float32"
+        else X
+    )
 
 
 def predictions(name: str, model: Any) -> np.ndarray:
@@ -75,19 +94,25 @@ def predictions(name: str, model: Any) -> np.ndarray:
     return predict(inputs(name)[:20])
 
 
+def expected_predictions(folder: Path, name: str) -> np.ndarray:
+    found = (np.load(path) for path in sorted(folder.glob("expected*.npz")))
+    return next(x[name] for x in found if name in x)
+
+
 def write(folder: Path) -> None:
     import skops.io as skops
 
-    folder.mkdir(parents=True)
-    expected = {}
-    for name in MODELS:
+    folder.mkdir(parents=True, exist_ok=True)
+    expected, before = {}, [*folder.glob("expected*.npz")]
+    for name in MODELS.keys() - {x.stem for x in folder.glob("*.pkl")}:
         model = fitted(name)
         expected[name] = predictions(name, model)
         (folder / f"{name}.pkl").write_bytes(pickle.dumps(model, protocol=4))
         if name == "classifier":
             content = skops.dumps(model, compression=ZIP_DEFLATED)
             (folder / f"{name}.skops").write_bytes(content)
-    np.savez_compressed(folder / "expected.npz", **expected)
+    number = f"_{len(before) + 1}" if before else ""
+    np.savez_compressed(folder / f"expected{number}.npz", **expected)
 
 
 if __name__ == "__main__":

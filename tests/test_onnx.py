@@ -15,7 +15,13 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from sknormnet import Activation, NormNetClassifier, NormNetRegressor
+from sknormnet import (
+    Activation,
+    NormNetClassifier,
+    NormNetEnsembleClassifier,
+    NormNetEnsembleRegressor,
+    NormNetRegressor,
+)
 from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.losses import LOSSES, SquaredError
 
@@ -58,6 +64,89 @@ def test_activations(activation, dtype):
 @pytest.mark.parametrize("target", TARGETS)
 def test_classification(target, n_members):
     assert_equal_predictions(classifier(TARGETS[target], n_members=n_members), X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("target", TARGETS)
+def test_raw_predictions(target, n_members, dtype):
+    model, rows = classifier(TARGETS[target], n_members=n_members), X.astype(dtype)
+    raw = model.decision_function(rows)
+    expected = np.stack([-raw, raw], axis=1) if raw.ndim == 1 else raw
+    for label, got in outputs(exported(model, rows, raw_scores=True), rows):
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(label, model.predict(rows))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_raw_predictions_of_sure_ensembles(target):
+    model = classifier(TARGETS[target], n_members=2, scale_inputs=None, batchnorm=False)
+    rows = 1e3 * X
+    raw = model.decision_function(rows)
+    expected = np.stack([-raw, raw], axis=1) if raw.ndim == 1 else raw
+    assert np.ptp(raw) > 100  # exp(-100) is 0 in float32
+    _, got = run(exported(model, rows, raw_scores=True), rows)  # the reference's LogSoftmax is inf
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-3)
+
+
+# -------------------------------------------------------------------------- ensembles that choose
+
+CHOICE = {"candidates": [{"input_bins": 3}, {"activation": "tanh"}], "cv": 2, "random_state": 0}
+
+
+def chosen_classifier(y=CLASSES, **parameters) -> NormNetEnsembleClassifier:
+    return NormNetEnsembleClassifier(NormNetClassifier(**SMALL | parameters), **CHOICE).fit(X, y)
+
+
+def chosen_regressor(y, **parameters) -> NormNetEnsembleRegressor:
+    return NormNetEnsembleRegressor(NormNetRegressor(**SMALL | parameters), **CHOICE).fit(X, y)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_classification_by_ensembles_that_choose(target):
+    model = chosen_classifier(TARGETS[target])
+    assert_equal_predictions(model, X)
+    model.temperature_ = 0.1  # unlikely classes have probabilities near 0
+    assert_equal_predictions(model, X)
+    model.temperature_ = 1.0
+    assert_equal_predictions(model, X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_precision_of_ensembles_that_choose(dtype):
+    settings = {"dtype": np.dtype(dtype).name, "n_members": 2}
+    tolerance = {np.float32: 1e-5, np.float64: 1e-12}[dtype]
+    model = chosen_classifier(LABELS, **settings)
+    assert_equal_predictions(model, X.astype(dtype), dtype=dtype, tolerance=tolerance)
+    model = chosen_regressor(X[:, 0], **settings)
+    assert_equal_predictions(model, X.astype(dtype), dtype=dtype, tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    "parameters", [{}, {"loss": "poisson"}, {"loss": "quantile", "quantile": [0.1, 0.9]}], ids=str
+)
+def test_regression_by_ensembles_that_choose(parameters):
+    assert_equal_predictions(chosen_regressor(np.exp(X[:, 0] / 3), **parameters), X)
+    if not parameters:
+        assert_equal_predictions(chosen_regressor(X[:, :2]), X)
+
+
+def test_options_of_ensembles_that_choose():
+    model = chosen_classifier(np.array(["a", "b", "c"])[CLASSES])
+    for label, p, class_labels in outputs(exported(model, X, output_class_labels=True), X):
+        np.testing.assert_array_equal(class_labels, model.classes_)
+        np.testing.assert_array_equal(label, model.predict(X))
+        np.testing.assert_allclose(p, model.predict_proba(X), atol=1e-5)
+    with pytest.raises(ValueError, match="'raw_scores'"):
+        exported(model, X, raw_scores=True)
+    pipeline = make_pipeline(StandardScaler(), chosen_classifier()).fit(X, CLASSES)
+    assert_equal_predictions(pipeline, X)
+    with pytest.raises(NotFittedError, match="not fitted"):
+        exported(NormNetEnsembleClassifier(), X)
+
+
+# ----------------------------------------------------------------------------------- regression
 
 
 @pytest.mark.parametrize("n_members", [1, 3])
@@ -264,7 +353,8 @@ def test_predictions_on_another_scale():
         np.testing.assert_allclose(got.ravel(), model.predict(rows + 1000), rtol=1e-12)
 
 
-def test_no_silent_replacement_of_the_decision_function():
-    calibrated = CalibratedClassifierCV(NormNetClassifier(**SMALL), cv=2).fit(X, CLASSES)
-    with pytest.raises(ValueError, match=r"'raw_scores'.* for model 'NormNetClassifier'"):
-        exported(calibrated, X)
+@pytest.mark.parametrize("target", ["binary", "multiclass"])
+def test_calibrated_classifiers_get_raw_predictions(target):
+    network = NormNetClassifier(**SMALL)
+    model = CalibratedClassifierCV(network, cv=2).fit(X, TARGETS[target])
+    assert_equal_predictions(model, X)

@@ -60,6 +60,14 @@ def test_columns_of_all_kinds(dtype, n_members):
     assert_equal_predictions(model, X, like=row(X), tolerance=tolerance, **FLOAT64)
 
 
+@pytest.mark.parametrize("kind", [NormNetClassifier, NormNetRegressor])
+def test_ensembles_that_choose(kind):
+    X, y = table()
+    model = kind.for_accuracy(**SMALL, cv=2, categorical_features=CATEGORICAL).fit(X, y)
+    assert len(model.estimators_) > 1
+    assert_equal_predictions(model, X, like=row(X), **FLOAT64)
+
+
 def test_other_rows_and_unknown_levels():
     X, y = table()
     model = NormNetClassifier(**SMALL, categorical_features=CATEGORICAL).fit(X, y)

@@ -480,7 +480,8 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         X, y = self._validate_arrays(X, y, settings, reset=reset)
         weight, unit = self._validate_weight(X, y, sample_weight, settings.target)
         numbers = None if weight is None or weight.all() else row_numbers(len(weight))[weight != 0]
-        if reset and numbers is not None and self._columns and self._columns.levels:
+        reads = reset and not isinstance(table, ValidatedTable)
+        if reads and numbers is not None and self._columns and self._columns.levels:
             # Levels of zero-weight rows only are unknown.
             self._columns = read_table(safe_indexing(table, numbers), settings)
             X = validate_table(self, table, self._columns)

@@ -17,7 +17,7 @@ this form, or of what the fields of a record mean, gets the next number. States 
 formats remain readable; tests/data has some of each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,8 +55,18 @@ def saved(attributes: dict[str, Any]) -> dict[str, Any]:
     return state | {KEY: own}
 
 
-def restored(state: dict[str, Any], estimator_class: type) -> dict[str, Any]:
+def restored(
+    state: dict[str, Any], estimator_class: type, attributes_of: Callable | None = None
+) -> dict[str, Any]:
     """Return the attributes of an estimator with this state.
+
+    Parameters
+    ----------
+    state : dict of str to Any
+    estimator_class : type
+    attributes_of : callable ``(attributes, own, estimator_class) -> attributes`` or None
+        Checks a state of this format, of which `own` is what `saved` has added to the attributes.
+        None stands for the state of a network.
 
     Raises
     ------
@@ -69,7 +79,7 @@ def restored(state: dict[str, Any], estimator_class: type) -> dict[str, Any]:
         written = own["format"]
         if written == FORMAT:
             del attributes[KEY]
-            return _restored(attributes, own, estimator_class)
+            return (attributes_of or _restored)(attributes, own, estimator_class)
     except Exception as error:
         raise ValueError(f"The saved state of this {name} is damaged. {error}") from error
     if type(written) is int and written > FORMAT:

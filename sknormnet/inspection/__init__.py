@@ -1,10 +1,16 @@
 """Diagnostics of networks during and after training, as numbers and as plots."""
 
+from sknormnet.inspection.attributions import (
+    InputAttributions,
+    input_gradients,
+    integrated_gradients,
+)
 from sknormnet.inspection.batchnorm import BatchNormStatistics, batchnorm_statistics
 from sknormnet.inspection.displays import (
     BatchNormDisplay,
     CandidatesDisplay,
     GradientFlowDisplay,
+    InputAttributionsDisplay,
     LayerShiftDisplay,
     LayerStatisticsDisplay,
     SearchResultsDisplay,
@@ -29,6 +35,8 @@ __all__ = [
     "BatchNormStatistics",
     "CandidatesDisplay",
     "GradientFlowDisplay",
+    "InputAttributions",
+    "InputAttributionsDisplay",
     "InputSummary",
     "LayerGradient",
     "LayerShift",
@@ -44,7 +52,9 @@ __all__ = [
     "batchnorm_statistics",
     "columns",
     "initialized",
+    "input_gradients",
     "input_summary",
+    "integrated_gradients",
     "layer_gradients",
     "layer_shift",
     "layer_statistics",

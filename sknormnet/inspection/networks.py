@@ -3,15 +3,17 @@
 No other module of `inspection` uses private attributes or methods of an estimator.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sknormnet.estimators.base import BaseNormNet
 from sknormnet.estimators.search import last_step
+from sknormnet.inputs import InputEncoder
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
 from sknormnet.training.batches import Samples
@@ -83,6 +85,35 @@ def validated_inputs(estimator, X) -> Any:
     """Return the inputs of the network, an array or a CSR matrix, checked as in prediction."""
     X, estimator = _transformed(estimator, X), network_estimator(estimator)
     return estimator._encode(estimator._validate_inputs(X))
+
+
+class Fitted(NamedTuple):
+    """The parts of a fitted estimator that its predictions are made of.
+
+    The columns of X have names, or indices in an array.
+    """
+
+    estimator: Any
+    columns: list
+    networks: list[Network]
+    inputs: InputEncoder
+    loss: Loss
+    target_scaling: Any
+
+
+def fitted_parts(estimator) -> Fitted:
+    """Return the parts of a fitted estimator, or of a pipeline's last step."""
+    net = network_estimator(estimator)
+    check_is_fitted(net)
+    columns = [*((net._columns and net._columns.names) or range(net.n_features_in_))]
+    return Fitted(net, columns, net._networks, net._inputs, net._loss, net._target_scaling)
+
+
+def validated_and_encoded(estimator, X) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows as numbers, with NaN for missing values, and as inputs of the network."""
+    net = network_estimator(estimator)
+    X = net._validate_inputs(_transformed(estimator, X))
+    return tuple(x.toarray() if issparse(x) else x for x in (X, net._encode(X)))
 
 
 def training_rows(estimator, X, y, sample_weight, dtype) -> tuple[Samples, Loss, float | None]:

@@ -1,8 +1,8 @@
 """Export of fitted networks to ONNX, for use with skl2onnx (extra ``onnx``).
 
-Importing this module tells skl2onnx how to convert `NormNetClassifier` and `NormNetRegressor`.
-``skl2onnx.to_onnx`` then converts them, also as steps of a pipeline. Tables with categories and
-missing values go in as one input per column, by name.
+Importing this module tells skl2onnx how to convert `NormNetClassifier`, `NormNetRegressor` and the
+ensembles that choose. ``skl2onnx.to_onnx`` then converts them, also as steps of a pipeline. Tables
+with categories and missing values go in as one input per column, by name.
 
 Examples
 --------

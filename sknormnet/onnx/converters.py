@@ -18,33 +18,43 @@ from skl2onnx.common.utils_classifier import get_label_classes
 from sklearn.utils.validation import check_is_fitted
 
 from sknormnet.estimators.classifier import NormNetClassifier
+from sknormnet.estimators.ensembles import NormNetEnsembleClassifier, NormNetEnsembleRegressor
 from sknormnet.estimators.regressor import NormNetRegressor
 from sknormnet.onnx.graph import Graph
-from sknormnet.onnx.predictions import predictions
+from sknormnet.onnx.predictions import decision_function, predictions
 
 LEAST_OPSET = 13  # from which on ReduceSum and Softmax mean what they do here
 OPTIONS = {
     "zipmap": [True, False, "columns"],
     "nocl": [True, False],
     "output_class_labels": [False, True],
-    # An error in place of wrong results where skl2onnx wants a decision_function
-    "raw_scores": [False],
+    "raw_scores": [False, True],
 }
+# An error in place of wrong results where skl2onnx wants a decision_function
+OPTIONS_OF_ENSEMBLE = OPTIONS | {"raw_scores": [False]}
 
 
 def register() -> None:
-    """Tell skl2onnx how to convert both estimators."""
-    update_registered_converter(
-        NormNetClassifier,
-        "SknormnetNormNetClassifier",
-        _set_types_of_classifier,
-        _convert_classifier,
-        parser=_parse_classifier,
-        options=OPTIONS,
-    )
-    update_registered_converter(
-        NormNetRegressor, "SknormnetNormNetRegressor", _set_type_of_regressor, _convert_regressor
-    )
+    """Tell skl2onnx how to convert the estimators."""
+    for classifier, options in (
+        (NormNetClassifier, OPTIONS),
+        (NormNetEnsembleClassifier, OPTIONS_OF_ENSEMBLE),
+    ):
+        update_registered_converter(
+            classifier,
+            f"Sknormnet{classifier.__name__}",
+            _set_types_of_classifier,
+            _convert_classifier,
+            parser=_parse_classifier,
+            options=options,
+        )
+    for regressor in (NormNetRegressor, NormNetEnsembleRegressor):
+        update_registered_converter(
+            regressor,
+            f"Sknormnet{regressor.__name__}",
+            _set_type_of_regressor,
+            _convert_regressor,
+        )
 
 
 def _parse_classifier(scope: Any, model: Any, inputs: list, custom_parsers: Any = None) -> list:
@@ -103,32 +113,36 @@ def _set_types_of_classifier(operator: Any) -> None:
 def _set_type_of_regressor(operator: Any) -> None:
     model, n_rows = operator.raw_operator, operator.inputs[0].get_first_dimension()
     check_is_fitted(model)
-    operator.outputs[0].set_type(_float_type(operator)([n_rows, model.n_outputs_]))
+    network = getattr(model, "estimators_", [model])[0]
+    operator.outputs[0].set_type(_float_type(operator)([n_rows, network.n_outputs_]))
 
 
 def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
-    _, y = _graph_and_predictions(scope, operator, container)
+    graph = _graph(scope, operator, container)
+    y = predictions(graph, operator.raw_operator, operator.inputs)
     container.add_node("Identity", y, operator.outputs[0].full_name)
 
 
 def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
-    graph, p = _graph_and_predictions(scope, operator, container)
-    if operator.raw_operator._is_multilabel:
-        label = graph.cast(graph.add("Greater", p, 0.5), np.int64)
+    graph, model = _graph(scope, operator, container), operator.raw_operator
+    with_scores = scope.get_options(model, {"raw_scores": False})["raw_scores"]
+    function = decision_function if with_scores else predictions
+    found = function(graph, model, operator.inputs)
+    if model._is_multilabel:
+        label = graph.cast(graph.add("Greater", found, 0.0 if with_scores else 0.5), np.int64)
     else:
-        number = graph.add("ArgMax", p, axis=-1, keepdims=0)
-        label = graph.add("Gather", _labels(scope, operator.raw_operator), number)
-    for found, output in zip((label, p), operator.outputs, strict=True):
-        container.add_node("Identity", found, output.full_name)
+        number = graph.add("ArgMax", found, axis=-1, keepdims=0)
+        label = graph.add("Gather", _labels(scope, model), number)
+    for name, output in zip((label, found), operator.outputs, strict=True):
+        container.add_node("Identity", name, output.full_name)
 
 
-def _graph_and_predictions(scope: Any, operator: Any, container: Any) -> tuple[Graph, str]:
-    """Add the nodes up to the predictions."""
+def _graph(scope: Any, operator: Any, container: Any) -> Graph:
+    """Return the graph in the precision of the predictions."""
     if container.target_opset < LEAST_OPSET:
         raise ValueError(
             f"target_opset must be an int in the range [{LEAST_OPSET}, inf) to export a"
             f" {type(operator.raw_operator).__name__}. Got {container.target_opset} instead."
         )
     dtype = np.dtype(np.float64 if _float_type(operator) is DoubleTensorType else np.float32)
-    graph = Graph(container.get_op_builder(scope), dtype)
-    return graph, predictions(graph, operator.raw_operator, operator.inputs)
+    return Graph(container.get_op_builder(scope), dtype)

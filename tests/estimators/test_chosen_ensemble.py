@@ -169,6 +169,16 @@ def test_rows_of_weight_0_are_ignored():
     assert_array_equal(np.isnan(model.oof_proba_).any(axis=1), ~rows)
 
 
+def test_levels_of_rows_of_weight_0_are_unknown():
+    table = pd.DataFrame({"width": X[:, 0], "kind": np.where(X[:, 2] > 4, "long", "short")})
+    table.loc[5, "kind"] = "other"
+    weight = np.where(np.arange(len(X)) % 5, 1.0, 0.0)
+    model = clone(CLASSIFIER).fit(table, Y, weight)
+    other = clone(CLASSIFIER).fit(table[weight > 0], Y[weight > 0])
+    assert_allclose(model.predict_proba(table), other.predict_proba(table), 1e-6, 1e-9)
+    assert model.estimators_[0].categories_[1].tolist() == ["long", "short"]
+
+
 def test_groups_stay_together():
     groups = np.repeat(np.arange(30), 5)
     order = np.random.RandomState(0).permutation(len(X))

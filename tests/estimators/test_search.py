@@ -251,6 +251,14 @@ def test_weights_and_groups():
 
 
 @pytest.mark.usefixtures("all_packed")
+def test_weights_of_0_in_a_table():
+    table = pd.DataFrame({"width": X[:, 0], "kind": np.where(X[:, 2] > 0, "long", "short")})
+    table.loc[0, "kind"] = "other"
+    weight = (np.arange(len(Y)) % 5 > 0).astype(float)
+    both(CLASSIFIER, {"alpha": [0.0, 1.0]}, table, Y, {"sample_weight": weight}, cv=KFold(3))
+
+
+@pytest.mark.usefixtures("all_packed")
 def test_randomized():
     distributions = {"learning_rate_init": loguniform(1e-3, 1e-1), "keep_prob": [1.0, 0.8, 0.5]}
     settings = {"n_iter": 7, "random_state": 3, "cv": ShuffleSplit(3, random_state=0)}

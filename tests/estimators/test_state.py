@@ -8,10 +8,20 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from peak_memory import peak_of
-from saved_models import DATA, MODELS, SMALL, THREE, X, fitted, inputs, predictions
+from saved_models import (
+    DATA,
+    MODELS,
+    SMALL,
+    THREE,
+    X,
+    expected_predictions,
+    fitted,
+    inputs,
+    predictions,
+)
 from sklearn.base import clone
 
-from sknormnet import NormNetClassifier, NormNetEnsembleClassifier, NormNetRegressor
+from sknormnet import NormNetClassifier, NormNetRegressor
 from sknormnet.estimators.state import FORMAT, KEY
 from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.losses import SquaredError
@@ -20,6 +30,7 @@ from sknormnet.training.optimizers import SGD, AdamW
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 PLAIN = dict, list, tuple, str, int, float, bool, type(None), np.ndarray
+NETWORKS = NormNetClassifier, NormNetRegressor  # in ensembles; their states are their own
 
 
 @pytest.fixture(params=MODELS)
@@ -42,6 +53,7 @@ def replaced(value, path, new):
         return new
     key, *rest = path
     pairs = dict(value) if isinstance(value, dict) else dict(enumerate(value))
+    key = len(value) - 1 if key == -1 else key
     if rest or new is not DELETED:
         pairs[key] = replaced(pairs[key], rest, new)
     else:
@@ -63,7 +75,7 @@ def load(state, like):
 
 def test_a_state_is_plain(name):
     for path, value in leaves(fitted(name).__getstate__()):
-        assert type(value) in PLAIN, path
+        assert type(value) in (*PLAIN, *NETWORKS), path
 
 
 def test_records_as_parameters_are_plain_and_own_objects_are_kept():
@@ -127,7 +139,7 @@ FORMATS = sorted(DATA.glob("format_*"))
 @pytest.mark.parametrize("folder", FORMATS, ids=lambda x: x.name)
 def test_files_of_each_format_load(folder, name):
     model = pickle.loads((folder / f"{name}.pkl").read_bytes())
-    expected = np.load(folder / "expected.npz")[name]
+    expected = expected_predictions(folder, name)
     assert_allclose(predictions(name, model), expected, rtol=1e-10 if name != "float32" else 1e-4)
     copied = pickle.loads(pickle.dumps(model))
     assert_array_equal(predictions(name, copied), predictions(name, model))
@@ -143,7 +155,7 @@ def test_skops_files_of_each_format_load(folder):
     skops = pytest.importorskip("skops.io")
     trusted = ["sknormnet.estimators.classifier.NormNetClassifier"]
     model = skops.load(folder / "classifier.skops", trusted=trusted)
-    expected = np.load(folder / "expected.npz")["classifier"]
+    expected = expected_predictions(folder, "classifier")
     assert_allclose(predictions("classifier", model), expected, rtol=1e-10)
 
 
@@ -204,6 +216,40 @@ def test_a_damaged_state_raises_a_value_error_or_does_no_harm(kind):
     assert n_refused > 0.8 * n_tried
 
 
+@pytest.mark.parametrize("kind", ["chosen_classifier", "chosen_regressor"])
+def test_a_damaged_state_of_an_ensemble_raises_a_value_error_or_does_no_harm(kind):
+    model, refused = fitted(kind), []
+    state = model.__getstate__()
+    others = [*OTHERS, fitted("classifier"), fitted("regressor"), [fitted("streamed")] * 2]
+    checked = {name for name in state if name.endswith("_") and not name.startswith("oof_p")}
+    assert len(checked) > 6
+    for path in [(KEY,), (KEY, "candidates_"), *((name,) for name in checked)]:
+        for other in others:
+            try:
+                copied = load(replaced(state, path, other), model)
+                assert_array_equal(predictions(kind, copied), predictions(kind, model))
+            except ValueError:
+                refused.append(path)
+    assert {*refused} >= {(KEY,), *((name,) for name in checked)}
+    assert len(refused) > 0.8 * (len(checked) + 2) * len(others)
+
+
+def test_networks_of_an_ensemble_must_fit_each_other():
+    model = fitted("chosen_classifier")
+    state, first = model.__getstate__(), model.estimators_[0]
+    others = {
+        "other classes": pickle.loads(pickle.dumps(first)),
+        "other columns": pickle.loads(pickle.dumps(first)),
+        "not fitted": clone(first),
+    }
+    others["other classes"].classes_ = np.array(["a", "b", "c"])
+    table = inputs("table").assign(word="other")
+    others["other columns"].fit(table, THREE)
+    for other in others.values():
+        with pytest.raises(ValueError, match="state of this NormNetEnsembleClassifier is damaged"):
+            load(replaced(state, ("estimators_", -1), other), model)
+
+
 def test_arrays_of_other_shapes_and_types_are_refused():
     model = fitted("table")
     state = model.__getstate__()
@@ -232,6 +278,24 @@ def test_what_predicts_is_little_more_than_the_parameters(dtype, n_members):
     assert len(model.history_["loss"]) == 40
 
 
+@pytest.mark.parametrize("kind", [NormNetClassifier, NormNetRegressor])
+def test_an_ensemble_without_training_state_is_little_more_than_its_parameters(kind):
+    settings = {"max_iter": 3, "cv": 2, "random_state": 0}
+    rows = np.random.default_rng(0).normal(size=(500, 30))
+    model = kind.for_accuracy(**settings).fit(rows, rows[:, 0] > 0)
+    small = model.without_training_state()
+    n_bytes = sum(x.parameters.nbytes for net in model.estimators_ for x in net._networks)
+    assert len(pickle.dumps(small)) < 1.1 * n_bytes
+    assert len(pickle.dumps(model)) > 3 * n_bytes
+    assert_array_equal(small.predict(rows), model.predict(rows))
+    assert small.oof_score_ == model.oof_score_
+    assert "oof_score_" in vars(model)
+    assert not {"oof_proba_", "oof_prediction_"} & {*vars(small)}
+    assert {"oof_proba_", "oof_prediction_"} & {*vars(model)}
+    with pytest.raises(ValueError, match="has no training state"):
+        small.estimators_[0].set_params(warm_start=True).fit(rows, rows[:, 0] > 0)
+
+
 def test_without_training_state_only_a_new_fit_is_possible():
     small = fitted("classifier").without_training_state()
     warm = copy.copy(small).set_params(warm_start=True)
@@ -250,11 +314,12 @@ def test_the_original_goes_on_training():
 # ------------------------------------------------------------------------------------- skops
 
 
-def test_skops_needs_to_trust_one_name(name):
+def test_skops_needs_to_trust_one_name_for_each_class(name):
     skops = pytest.importorskip("skops.io")
     model = fitted(name)
     data = skops.dumps(model)
-    trusted = [f"{type(model).__module__}.{type(model).__name__}"]
+    kinds = {type(x) for x in (model, getattr(model, "estimator", model))}
+    trusted = sorted(f"{x.__module__}.{x.__name__}" for x in kinds)
     assert skops.get_untrusted_types(data=data) == trusted
     copied = skops.loads(data, trusted=trusted)
     assert_array_equal(predictions(name, copied), predictions(name, model))
@@ -263,14 +328,3 @@ def test_skops_needs_to_trust_one_name(name):
         for x in (model, copied):
             x.partial_fit(X, y)
         assert_array_equal(predictions(name, copied), predictions(name, model))
-
-
-def test_skops_needs_to_trust_an_ensemble_and_its_networks():
-    skops = pytest.importorskip("skops.io")
-    networks = NormNetClassifier(**SMALL)
-    model = NormNetEnsembleClassifier(networks, candidates=[{}], cv=2, random_state=0)
-    data = skops.dumps(model.fit(X, THREE))
-    trusted = [f"{type(x).__module__}.{type(x).__name__}" for x in (networks, model)]
-    assert skops.get_untrusted_types(data=data) == sorted(trusted)
-    copied = skops.loads(data, trusted=trusted)
-    assert_array_equal(copied.predict_proba(X), model.predict_proba(X))

@@ -13,6 +13,8 @@ from sknormnet import NormNetClassifier
 from sknormnet.inspection import (
     batchnorm_statistics,
     initialized,
+    input_gradients,
+    integrated_gradients,
     layer_gradients,
     layer_statistics,
     training_history,
@@ -42,6 +44,8 @@ def test_initialized_is_the_start_of_a_fit():
         lambda model: layer_statistics(model, X),
         lambda model: batchnorm_statistics(model, X),
         lambda model: layer_gradients(model, X, Y),
+        lambda model: input_gradients(model, X),
+        lambda model: integrated_gradients(model, X),
     ],
 )
 def test_what_is_no_fitted_network_is_an_error(function):

@@ -96,6 +96,19 @@ def test_gradient_agrees_with_a_numeric_derivative(layer, name):
     check_vjp(function, x if name == "x" else getattr(arrays, name))
 
 
+@ALL
+def test_gradient_of_inference_agrees_with_a_numeric_derivative(layer):
+    arrays = arrays_of(layer)
+    for name, shape in layer.statistics.items():
+        setattr(arrays, name, np.random.default_rng(2).uniform(0.5, 2, shape))
+
+    def function(x):
+        y = layer.forward_inference(x, arrays)
+        return y, lambda d_y: layer.backward_inference(d_y, x, y, arrays)
+
+    check_vjp(function, rows()[0])
+
+
 @pytest.mark.parametrize("change", [1 + 1e-5, np.array([1, 1, 1.01]), -1])
 def test_check_vjp_fails_for_a_wrong_gradient(change):
     def function(x):

@@ -1,5 +1,6 @@
 """The base of both ensembles: the folds, the networks, the choice and the mean."""
 
+import copy
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -24,8 +25,10 @@ from sknormnet.estimators.architecture import FEW_ROWS
 from sknormnet.estimators.base import BaseNormNet, working_copy
 from sknormnet.estimators.columns import ValidatedTable, validate_table
 from sknormnet.estimators.ensembles.choice import OutOfFold, Score, chosen_weights
+from sknormnet.estimators.ensembles.state import OUT_OF_FOLD, attributes_of, saved, shared
 from sknormnet.estimators.rows import Rows
 from sknormnet.estimators.settings import Call, resolve
+from sknormnet.estimators.state import restored
 from sknormnet.training.stacks import train
 
 # What the networks differ in by default. Dropout and weight decay make a network cautious where
@@ -121,7 +124,7 @@ class BaseEnsemble(BaseEstimator, ABC):
         train([trainer for fit in fits for trainer in fit.trainers])
         for member, fit in zip((m for ms in members for m in ms), fits, strict=True):
             member._finish(fit)
-            vars(member).update(self._names)
+            vars(member).update(shared(self))
         self._choose(reader, rows, candidates, members, folds)
 
     def _read(self, X, y, sample_weight) -> tuple[BaseNormNet, Rows]:
@@ -136,10 +139,8 @@ class BaseEnsemble(BaseEstimator, ABC):
         reader._validate_params()
         settings = resolve(reader, Call.FRESH)
         rows, *_ = reader._validate(X, y, sample_weight, settings, Call.FRESH)
-        names = "n_features_in_", "feature_names_in_", "classes_"
         self.__dict__.pop("feature_names_in_", None)
-        self._names = {name: vars(reader)[name] for name in names if name in vars(reader)}
-        self.__dict__.update(self._names)
+        self.__dict__.update(shared(reader))
         return reader, rows
 
     def _chosen_candidates(self, rows: Rows) -> list[dict[str, Any]]:
@@ -240,6 +241,36 @@ class BaseEnsemble(BaseEstimator, ABC):
         columns = self.estimators_[0]._columns
         table = ValidatedTable(columns, validate_table(self, X, columns))
         return (self._respond(member, table) for member in self.estimators_)
+
+    # ------------------------------------------------------------------------ saved state
+
+    def without_training_state(self) -> Self:
+        """Return a copy that keeps only what predictions need.
+
+        Its networks lack the optimizer's state and the attributes with a value for each epoch.
+        It lacks the out-of-fold predictions, but not their score.
+
+        Returns
+        -------
+        copied : object
+            A shallow copy with the same predictions.
+        """
+        check_is_fitted(self)
+        copied = copy.copy(self)
+        copied.estimators_ = [x.without_training_state() for x in self.estimators_]
+        for name in OUT_OF_FOLD:
+            copied.__dict__.pop(name, None)
+        return copied
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "estimators_" in vars(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        attributes: Any = super().__getstate__()
+        return saved(attributes)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(restored(state, type(self), attributes_of))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

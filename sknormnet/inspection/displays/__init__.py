@@ -1,5 +1,6 @@
 """The diagnostics as plots, in the form of scikit-learn's displays, one file for each subject."""
 
+from sknormnet.inspection.displays.attributions import InputAttributionsDisplay
 from sknormnet.inspection.displays.batchnorm import BatchNormDisplay
 from sknormnet.inspection.displays.candidates import CandidatesDisplay
 from sknormnet.inspection.displays.gradients import GradientFlowDisplay
@@ -11,6 +12,7 @@ __all__ = [
     "BatchNormDisplay",
     "CandidatesDisplay",
     "GradientFlowDisplay",
+    "InputAttributionsDisplay",
     "LayerShiftDisplay",
     "LayerStatisticsDisplay",
     "SearchResultsDisplay",

@@ -31,6 +31,11 @@ class ActivationLayer(Layer):
         self.activation.function(x, y)
         return y
 
+    def backward_inference(self, d_y: Any, x: Any, y: Any, arrays: Arrays) -> np.ndarray:
+        slope = np.empty_like(x)
+        self.activation.derivative(x, y, slope)
+        return np.multiply(d_y, slope, out=slope)
+
     def fold(self, folded: FoldedNetwork, arrays: Arrays) -> None:
         folded.add_elementwise(self.activation.function)
 

@@ -61,6 +61,9 @@ class BatchNorm(Layer):
         scale, shift = self.affine(arrays)
         return x * scale + shift
 
+    def backward_inference(self, d_y: Any, x: Any, y: Any, arrays: Arrays) -> np.ndarray:
+        return d_y * self.affine(arrays)[0]
+
     def recompute_statistics(self, chunks: Iterable[Chunk], arrays: Arrays) -> None:
         arrays.mean[...], arrays.var[...] = weighted_moments(chunks)
 

@@ -54,6 +54,9 @@ class Dense(Layer):
         y = x @ arrays.W
         return y + arrays.b if self.bias else y
 
+    def backward_inference(self, d_y: Any, x: Any, y: Any, arrays: Arrays) -> np.ndarray:
+        return d_y @ arrays.W.mT
+
     def fold(self, folded: FoldedNetwork, arrays: Arrays) -> None:
         folded.add_product(
             arrays.W, arrays.b if self.bias else np.zeros((1, self.fan_out), arrays.W.dtype)

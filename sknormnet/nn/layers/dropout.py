@@ -39,6 +39,9 @@ class Dropout(Layer):
     def forward_inference(self, x: Any, arrays: Arrays) -> Any:
         return x
 
+    def backward_inference(self, d_y: Any, x: Any, y: Any, arrays: Arrays) -> Any:
+        return d_y
+
     def forward_sample(self, x: Any, arrays: Arrays, rng: np.random.Generator) -> Any:
         return self.apply_dropout(x, rng)
 

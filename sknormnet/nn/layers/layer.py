@@ -91,6 +91,10 @@ class Layer(ABC):
     def forward_inference(self, x: Any, arrays: Arrays) -> Any:
         """Return y as in prediction, in a new array: no dropout, fixed statistics."""
 
+    def backward_inference(self, d_y: Any, x: Any, y: Any, arrays: Arrays) -> Any:
+        """Return d_x as in prediction; y is what `forward_inference` returned for x."""
+        raise NotImplementedError(f"{type(self).__name__} has no gradient of its prediction.")
+
     def embeddings(self, arrays: Arrays) -> list[np.ndarray]:
         """Return the trained vectors of categorical inputs, a table for each."""
         return []

@@ -14,6 +14,7 @@ from sknormnet import NormNetClassifier
 from sknormnet.inspection import (
     BatchNormDisplay,
     GradientFlowDisplay,
+    InputAttributionsDisplay,
     LayerShiftDisplay,
     LayerStatisticsDisplay,
     SearchResultsDisplay,
@@ -30,12 +31,15 @@ DISPLAYS = {
     "layers": lambda ax: LayerStatisticsDisplay.from_estimator(MODEL, X, ax=ax),
     "batch norm": lambda ax: BatchNormDisplay.from_estimator(MODEL, X, ax=ax),
     "gradients": lambda ax: GradientFlowDisplay.from_estimator(MODEL, X, Y, ax=ax),
+    "attributions": lambda ax: InputAttributionsDisplay.from_estimator(
+        MODEL, X[:5], output=1, ax=ax
+    ),
     "shift": lambda ax: LayerShiftDisplay.from_estimator(MODEL, X, Y, ax=ax),
     "search": lambda ax: SearchResultsDisplay.from_estimator(
         SEARCH, "keep_prob", "batchnorm", ax=ax
     ),
 }
-N_PANELS = {"batch norm": 2, "gradients": 2}
+N_PANELS = {"batch norm": 2, "gradients": 2, "attributions": 2}
 
 
 @pytest.mark.parametrize("name", DISPLAYS)
