@@ -105,6 +105,14 @@ class NumericEncoder:
         return self._n_scaled + 2 * self.n_frequencies * len(self.with_waves)
 
     @property
+    def owners(self) -> np.ndarray:
+        """Index of the column that each output is made of."""
+        ramps = np.tile(np.array(self.binned, int), self.n_bins)
+        waves = np.tile(np.array(self.with_waves, int), 2 * self.n_frequencies)
+        indicators = np.array(self.with_missing, int)
+        return np.concatenate([np.arange(self.n_columns), ramps, waves, indicators])
+
+    @property
     def keeps_values(self) -> bool:
         """Whether rows without missing values are their own encoding."""
         return self.method is None and self.n_outputs == self.n_columns
@@ -159,10 +167,7 @@ class NumericEncoder:
             if self.method == "robust":
                 clip_smoothly(z, is_ordinary=is_ordinary)
             values[..., : self.n_columns] = z
-            if self.binned:
-                self._fill_ramps(z, values[..., self.n_columns : self._n_scaled])
-            if self.with_waves:
-                self._fill_waves(z, values[..., self._n_scaled :])
+            self.fill_derived(z, values)
         indicators[...] = 0 if is_ordinary else np.isnan(z[..., self.with_missing])
         if not is_ordinary:
             np.copyto(values, self._working.neutral, where=np.isnan(values))
@@ -172,6 +177,37 @@ class NumericEncoder:
             return x
         z = np.subtract(x, self._working.center)
         return np.multiply(z, self._working.slope, out=z)
+
+    def fill_derived(self, z: np.ndarray, y: np.ndarray) -> None:
+        """Fill the ramps and waves in rows of outputs without indicators.
+
+        Parameters
+        ----------
+        z : ndarray of shape (..., n_rows, n_columns)
+        y : ndarray of shape (..., n_rows, n_columns + n_ramps + n_waves)
+        """
+        if self.binned:
+            self._fill_ramps(z, y[..., self.n_columns : self._n_scaled])
+        if self.with_waves:
+            self._fill_waves(z, y[..., self._n_scaled :])
+
+    def derivatives(self, y: np.ndarray) -> np.ndarray:
+        """Return the derivatives of encoded rows by the z that each output is made of.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_rows, n_outputs)
+        """
+        found = np.zeros_like(y)  # of the indicators
+        found[:, : self.n_columns] = 1
+        ramps = slice(self.n_columns, self._n_scaled)
+        found[:, ramps] = np.where(np.abs(y[:, ramps]) < 1, np.ravel(self.ramps[1]), 0)
+        sines, cosines = np.split(y[:, self._n_scaled : self._n_values], 2, axis=1)
+        factor = np.repeat(self.angular_frequencies, len(self.with_waves))
+        is_near = np.abs(y[:, [*self.with_waves] * self.n_frequencies]) < MOST_FAR
+        waves = np.hstack([cosines * factor * is_near, -sines * factor * is_near])
+        found[:, self._n_scaled : self._n_values] = waves
+        return found
 
     def _fill_ramps(self, z: np.ndarray, y: np.ndarray) -> None:
         w = self._working

@@ -4,12 +4,14 @@ Level numbers are replaced by the trained vectors, so all inputs are numbers tha
 those of two rows.
 """
 
+from dataclasses import replace
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from sknormnet.inputs import NumericEncoder
 from sknormnet.inputs.categorical import FIRST, MISSING
 from sknormnet.inspection.networks import Fitted, fitted_parts, validated_and_encoded
 from sknormnet.nn.layers import Arrays, Embedding, Layer
@@ -52,9 +54,7 @@ class EncodedNetworks:
     def columns(self) -> np.ndarray:
         """Index of the column of X that each input is made of."""
         encoder = self.fitted.inputs
-        numeric, own = np.array(encoder.numeric_columns, int), encoder.numeric
-        binned = np.tile(numeric[[*own.binned]], own.n_bins)
-        parts = [numeric, binned, numeric[[*own.with_missing]]]
+        parts = [np.array(encoder.numeric_columns, int)[encoder.numeric.owners]]
         if encoder.categorical is not None:
             n_inputs = np.array(encoder.categorical.n_inputs)
             columns = np.array(encoder.categorical_columns)
@@ -98,20 +98,21 @@ class EncodedNetworks:
     def between(self, start: EncodedRows, end: EncodedRows, t: float) -> np.ndarray:
         """Return the inputs a share t of the way from one row to another.
 
-        Scaled numbers, indicators and the inputs of categories go straight; so do the ramps of a
-        number that is missing in one of both rows. Other ramps are those of the scaled number.
+        Scaled numbers, indicators and the inputs of categories go straight; so do the ramps and
+        waves of a number that is missing in one of both rows. Other ramps and waves are those of
+        the scaled number.
         """
         found = start.inputs + t * (end.inputs - start.inputs)
-        encoder, own = self.fitted.inputs, self.fitted.inputs.numeric
-        if own.binned:
-            chosen = np.array(encoder.numeric_columns)[[*own.binned]]
-            lower, slope = (x.astype(np.float64) for x in own.ramps)
-            z = found[..., None, [*own.binned]]
-            ramps = np.clip((z - lower) * slope - 1, -1, 1).reshape(*found.shape[:-1], -1)
-            is_present = ~(np.isnan(start.X) | np.isnan(end.X))[:, chosen]
-            place = slice(own.n_columns, own.n_columns + ramps.shape[-1])
-            np.copyto(found[..., place], ramps, where=np.tile(is_present, own.n_bins))
-        return found
+        numeric = self._numeric
+        derived = found.copy()
+        n_values = numeric.n_outputs - len(numeric.with_missing)
+        numeric.fill_derived(found[..., : numeric.n_columns], derived[..., :n_values])
+        is_missing = (np.isnan(start.X) | np.isnan(end.X))[:, self.columns]
+        return np.where(is_missing, found, derived)
+
+    @cached_property
+    def _numeric(self) -> NumericEncoder:
+        return replace(self.fitted.inputs.numeric, dtype=np.dtype(np.float64))
 
     def slopes(self, rows: EncodedRows) -> np.ndarray:
         """Return the derivatives of the inputs by the numbers in X that they are made of.
@@ -122,17 +123,15 @@ class EncodedNetworks:
         -------
         slopes : ndarray of shape (n_rows, n_inputs)
         """
-        own, inputs = self.fitted.inputs.numeric, rows.inputs[0]
-        z, ramps = inputs[:, : own.n_columns], inputs[:, own.n_columns :]
+        own, inputs = self._numeric, rows.inputs[0]
+        z = inputs[:, : own.n_columns]
         of_z = np.broadcast_to(own.scale_and_shift()[0], z.shape)
         if own.method == "robust":  # the derivative of z / sqrt(1 + (z / 3)**2), by its result
             of_z = of_z * np.maximum(1 - (z / 3) ** 2, 0) ** 1.5
-        slope = np.ravel(own.ramps[1])
-        of_ramps = np.where(np.abs(ramps[:, : len(slope)]) < 1, slope, 0)
-        of_ramps *= np.tile(of_z[:, [*own.binned]], own.n_bins)
         found = np.full(inputs.shape, np.nan)
-        found[:, : own.n_outputs] = 0  # of the indicators
-        found[:, : own.n_columns + len(slope)] = np.hstack([of_z, of_ramps])
+        found[:, : own.n_outputs] = (
+            own.derivatives(inputs[:, : own.n_outputs]) * of_z[:, own.owners]
+        )
         found[np.isnan(rows.X)[:, self.columns]] = np.nan
         return found
 
