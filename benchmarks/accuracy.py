@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import trim_mean
 from sklearn.base import BaseEstimator
 from sklearn.compose import (
     ColumnTransformer,
@@ -49,6 +50,7 @@ METRICS = {
     "nRMSE": 1e-3,
     "fit seconds": 1e-3,
 }
+PRINTED = "error", "log loss", "1 - AUC", "nRMSE"  # for each data set
 BINS = 15  # of confidence, for the expected calibration error
 
 
@@ -297,30 +299,52 @@ def _calibration_error(right: np.ndarray, confidence: np.ndarray) -> float:
 
 
 def compare(runs: list[dict], of: str = "") -> str:
-    """Geometric means of the ratios to the baseline, and the share of sets where it is beaten.
+    """Tables of ratios to the baseline: geometric means, trimmed means, and each data set.
 
-    The ratios of a set's seeds are averaged first, so that each set counts alike.
+    The ratios of a set's seeds are averaged first, so that each set counts alike. A trimmed mean
+    leaves out a tenth of the sets at either end.
     """
-    found = {(run["model"], run["set"], run["seed"]): run for run in runs}
-    names = [*MODELS, *TABLE_MODELS]
-    models = [
-        x for x in dict.fromkeys(names) if x != BASELINE and any(r["model"] == x for r in runs)
-    ]
-    rows: dict[str, list[object]] = {}
+    logs, names = _log_ratios(runs), [*MODELS, *TABLE_MODELS]
+    models = [x for x in dict.fromkeys(names) if any(model == x for model, _ in logs)]
+    means: dict[str, list[object]] = {model: [] for model in models}
+    trimmed: dict[str, list[object]] = {model: [] for model in models}
     for model in models:
-        cells: list[object] = []
+        for metric in METRICS:
+            found = np.array([*logs.get((model, metric), {}).values()])
+            mean = f"{np.exp(found.mean()):.3f} ({(found < 0).mean():.0%})" if len(found) else None
+            means[model].append(mean)
+            middle = float(np.exp(trim_mean(found, 0.1))) if len(found) else None
+            trimmed[model].append(middle)
+    title = f"Ratios to {BASELINE}{of}"
+    lower = "geometric means; lower is better (share of sets below 1)"
+    tables = [table(f"{title}, {lower}", [*METRICS], means)]
+    tables += [table(f"{title}, trimmed geometric means", [*METRICS], trimmed)]
+    for metric in PRINTED:
+        sets = sorted({name for (_, own), x in logs.items() if own == metric for name in x})
+        rows: dict[str, list[object]] = {
+            name: [_ratio(logs.get((model, metric), {}).get(name)) for model in models]
+            for name in sets
+        }
+        tables += [table(f"{title}, {metric}", models, rows)] if sets else []
+    return "\n".join(tables)
+
+
+def _log_ratios(runs: list[dict]) -> dict[tuple[str, str], dict[str, float]]:
+    """Return the logarithms of the ratios, by (model, metric) and by data set."""
+    found = {(run["model"], run["set"], run["seed"]): run for run in runs}
+    logs: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for (model, name, seed), run in found.items():
+        theirs = found.get((BASELINE, name, seed), {})
         for metric, least in METRICS.items():
-            logs: dict[str, list[float]] = {}
-            for (name, data, seed), run in found.items():
-                theirs = found.get((BASELINE, data, seed), {})
-                if name == model and metric in run and metric in theirs:
-                    ratio = max(run[metric], least) / max(theirs[metric], least)
-                    logs.setdefault(data, []).append(np.log(ratio))
-            means = np.array([np.mean(x) for x in logs.values()])
-            cells.append(f"{np.exp(means.mean()):.3f} ({(means < 0).mean():.0%})" if logs else None)
-        rows[model] = cells
-    title = f"Ratios to {BASELINE}{of}, geometric means; lower is better (share of sets below 1)"
-    return table(title, [*METRICS], rows)
+            if model != BASELINE and metric in run and metric in theirs:
+                ratio = max(run[metric], least) / max(theirs[metric], least)
+                of_set = logs.setdefault((model, metric), {}).setdefault(name, [])
+                of_set.append(np.log(ratio))
+    return {key: {k: float(np.mean(x)) for k, x in own.items()} for key, own in logs.items()}
+
+
+def _ratio(log: float | None) -> float | None:
+    return None if log is None else float(np.exp(log))
 
 
 def main() -> None:
