@@ -21,6 +21,22 @@ LOG_TEMPERATURES, ACCURACY = (-1.0, 1.5), {"xatol": 0.02}
 Score = Callable[[Network, np.ndarray], float]  # network and its raw predictions -> score
 
 
+def best_temperature(loss: Callable[[float], float]) -> tuple[float, float]:
+    """Return the temperature with the smallest loss, and this loss.
+
+    References
+    ----------
+    Guo et al. (2017), "On calibration of modern neural networks", arXiv 1706.04599.
+    """
+    found = minimize_scalar(
+        lambda x: loss(float(np.exp(x))),
+        bounds=LOG_TEMPERATURES,
+        method="bounded",
+        options=ACCURACY,
+    )
+    return float(np.exp(found.x)), float(found.fun)
+
+
 class Validation:
     """Score the current network on held-out rows.
 
@@ -62,12 +78,7 @@ class Validation:
 
     def _best_temperature(self, raw: np.ndarray) -> tuple[float, float]:
         """Return the temperature and the loss."""
-
-        def loss(log_temperature: float) -> float:
-            return self._mean_loss(raw / np.exp(log_temperature, dtype=raw.dtype))
-
-        found = minimize_scalar(loss, bounds=LOG_TEMPERATURES, method="bounded", options=ACCURACY)
-        return float(np.exp(found.x)), float(found.fun)
+        return best_temperature(lambda x: self._mean_loss(raw / raw.dtype.type(x)))
 
     def _raw(self, network: Network) -> np.ndarray:
         network.fold()

@@ -1,12 +1,12 @@
 """NormNetEnsembleClassifier."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from sklearn.base import ClassifierMixin
 
 from sknormnet.estimators.classifier import NormNetClassifier
 from sknormnet.estimators.ensembles.base import BaseEnsemble
 from sknormnet.estimators.ensembles.probabilities import mean_log, probability_of, tempered
+from sknormnet.estimators.held_out import best_temperature
 
 
 class NormNetEnsembleClassifier(ClassifierMixin, BaseEnsemble):
@@ -116,13 +116,13 @@ class NormNetEnsembleClassifier(ClassifierMixin, BaseEnsemble):
             return
         p = out_of_fold.mean(self.candidate_weights_)
 
-        def score(log_temperature: float) -> float:
-            q = tempered(p, np.exp(log_temperature), multilabel=self._is_multilabel)
+        def loss(temperature: float) -> float:
+            q = tempered(p, temperature, multilabel=self._is_multilabel)
             q = probability_of(out_of_fold.y, q, self.classes_)
-            return mean_log(q, out_of_fold.weight)
+            return -mean_log(q, out_of_fold.weight)
 
-        found = minimize_scalar(lambda x: -score(x), bounds=(-1, 1), method="bounded")
-        self.temperature_, self.oof_score_ = float(np.exp(found.x)), score(found.x)
+        self.temperature_, smallest = best_temperature(loss)
+        self.oof_score_ = -smallest
         p = tempered(p, self.temperature_, multilabel=self._is_multilabel)
         self.oof_proba_ = out_of_fold.of_all_rows(p)
 
