@@ -71,6 +71,8 @@ class History:
     best_epoch : int
     is_over : bool
         Whether training has ended.
+    reached_max_time : bool
+        Whether it ended because its time was over.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -81,6 +83,7 @@ class History:
     n_iter: int = 0
     best_epoch: int = 0
     is_over: bool = False
+    reached_max_time: bool = False
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Keep the record."""
