@@ -237,11 +237,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     max_time : float or None, default=None
         Maximum number of seconds to train for. Training then ends as it does after `max_iter`
-        epochs, and `reached_max_time_` is True. The fraction of a planned schedule that is done
-        is that of the epochs or of the time, whichever is larger, so that the learning rate
-        reaches its end in time. The members of an ensemble share the time. What comes before and
-        after training is not counted. Results depend on the speed of the machine. Not used by
-        `partial_fit`.
+        epochs, and `reached_max_time_` is True. Where time runs out before the epochs do, it is
+        the time that a planned schedule follows, so that the learning rate reaches its end. The
+        result then depends on the speed of the machine. The members of an ensemble share the
+        time. What comes before and after training is not counted. Not used by `partial_fit`.
 
     shuffle : bool, default=True
         Whether to shuffle the rows in each epoch. Not used when ``solver='lbfgs'``.

@@ -24,6 +24,9 @@ from sknormnet.training.schedules import stream_factor
 from sknormnet.training.stopping import Decision, Patience, decide
 from sknormnet.training.threads import SMALL_PRODUCT, Stop, in_one_thread
 
+# By how much of its end time must be ahead of the epochs for a planned schedule to follow it. So
+# a limit that is far away changes no result.
+TIME_AHEAD = 0.01
 Validate = Callable[[Any], tuple[float, float]]  # network -> score and loss
 AfterEpoch = Callable[[Sequence["BaseTrainer"]], None]  # trainers whose networks are at rest
 
@@ -389,7 +392,8 @@ class Trainer(BaseTrainer):
             return float(plan.learning_rate_init * stream_factor(n_steps))
         progress = n_seen / (len(self.samples) * plan.max_epochs)
         if self.max_time is not None:  # the schedule ends when the time does
-            progress = min(1.0, max(progress, self.elapsed / self.max_time))
+            of_time = min(1.0, self.elapsed / self.max_time)
+            progress = of_time if of_time > progress + TIME_AHEAD else progress
         rate = plan.rate(progress, n_samples_seen=state.n_samples_seen, n_stalls=state.n_stalls)
         return rate * self._cooling(n_seen / len(self.samples))
 
