@@ -20,10 +20,10 @@ class Checkpoint:
         The file, or an existing folder. In a folder, each fit has a file of its own, with a name
         made from its parameters and data: for searches, cross-validation, and all else that
         makes several fits. One file belongs to one fit.
-    every : 'epoch' or float, default='epoch'
-        When to save: after each epoch, or after the first epoch that ends at least so many
-        seconds after the last time. Ctrl+C and SIGTERM lose no epoch that has ended, but SIGKILL
-        and a power failure lose up to `every` seconds. The end of training is always saved.
+    every : float, default=1.0
+        Seconds between two saves, at least. The state is saved when the first epoch ends after
+        that time; 0 saves after each epoch. SIGKILL and a power failure lose what was not saved.
+        Ctrl+C, SIGTERM and errors lose the epoch under way only.
     keep : int, default=1
         Number of files to keep: that in `path`, and earlier ones in `path` with ``.1``, ``.2``
         and so on added.
@@ -56,7 +56,7 @@ class Checkpoint:
     >>> from sknormnet import Checkpoint, NormNetClassifier
     >>> X, y = load_iris(return_X_y=True)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     checkpoint = Checkpoint(Path(folder) / "iris.ckpt", every=60)
+    ...     checkpoint = Checkpoint(Path(folder) / "iris.ckpt")
     ...     model = NormNetClassifier(random_state=0, checkpoint=checkpoint)
     ...     first = model.fit(X, y).predict_proba(X)
     ...     again = model.fit(X, y).predict_proba(X)  # loaded, and not trained
@@ -65,18 +65,17 @@ class Checkpoint:
     """
 
     path: str
-    every: str | float = "epoch"
+    every: float = 1.0
     keep: int = 1
     resume: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", os.fsdecode(self.path))
         every, keep = self.every, self.keep
-        is_number = isinstance(every, Real) and not isinstance(every, bool)
-        if every != "epoch" and not (is_number and 0 <= float(every) < math.inf):
+        if not (isinstance(every, Real) and not isinstance(every, bool) and 0 <= every < math.inf):
             raise ValueError(
-                "The 'every' parameter of Checkpoint must be 'epoch' or a number of seconds in the"
-                f" range [0, inf). Got {every!r} instead."
+                "The 'every' parameter of Checkpoint must be a float in the range [0.0, inf)."
+                f" Got {every!r} instead."
             )
         if not (isinstance(keep, Integral) and not isinstance(keep, bool) and keep >= 1):
             raise ValueError(

@@ -95,8 +95,7 @@ class SavedFit:
         with self._lock:  # stacks may train in threads
             self._snapshots.update(snapshots)
             self._is_behind = True
-            every = self._checkpoint.every
-            if isinstance(every, str) or perf_counter() - self._saved_at >= every:
+            if perf_counter() - self._saved_at >= self._checkpoint.every:
                 self._save()
 
     def _save(self) -> None:

@@ -302,8 +302,8 @@ class BaseTrainer(ABC):
     def snapshot(self) -> Snapshot:
         """Return copies of all that training has changed so far."""
         state = replace(self.state, optimizer=None, metric=None)  # perhaps the user's own objects
-        state, history = copy.deepcopy((state, self.history))
-        return Snapshot(self.network.snapshot(), state, history, self._best)
+        history = self.history.copy()
+        return Snapshot(self.network.snapshot(), copy.deepcopy(state), history, self._best)
 
     def resume(self, snapshot: Snapshot) -> None:
         """Continue from a snapshot of a trainer of the same network, plan and rows."""
@@ -321,7 +321,7 @@ class BaseTrainer(ABC):
             optimizer=own.optimizer,
             metric=own.metric,
         )
-        vars(self.history).update(copy.deepcopy(vars(snapshot.history)))
+        vars(self.history).update(vars(snapshot.history.copy()))
 
     def notify(self, record: EpochRecord) -> bool:
         """Pass a record to all observers; return whether one of them wants training to stop."""

@@ -148,7 +148,7 @@ def test_a_fit_goes_on_to_the_last_bit(case, path, killer, monkeypatch):
     several_threads(monkeypatch, case)
     parameters, arguments = CASES[case]
     model = NormNetClassifier(**SMALL | parameters)
-    saved = clone(model).set_params(checkpoint=Checkpoint(path))
+    saved = clone(model).set_params(checkpoint=Checkpoint(path, every=0))
     n_kills, at = 0, 3 * model.n_members + 1
     np.random.seed(0)  # noqa: NPY002 - from which random_state=None draws a seed, at first
     while killer.fit(saved, X, Y, at=at, **arguments):
@@ -179,7 +179,7 @@ def test_a_regressor_on_a_table(path, killer):
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame(X, columns=list("abcd")).assign(word=np.where(X[:, 0] > 5, "a", "b"))
     model = NormNetRegressor("huber", **SMALL, early_stopping=True)
-    saved = clone(model).set_params(checkpoint=Checkpoint(path))
+    saved = clone(model).set_params(checkpoint=Checkpoint(path, every=0))
     assert killer.fit(saved, table, X[:, 0], at=4)
     assert content(saved.fit(table, X[:, 0])) == content(model.fit(table, X[:, 0]))
 
@@ -187,7 +187,7 @@ def test_a_regressor_on_a_table(path, killer):
 def test_many_rows_with_the_defaults(path, killer):
     digits, labels = load_digits(return_X_y=True)  # held out, calibrated, float32
     model = NormNetClassifier((10,), max_iter=4, random_state=0)
-    saved = clone(model).set_params(checkpoint=Checkpoint(path))
+    saved = clone(model).set_params(checkpoint=Checkpoint(path, every=0))
     while killer.fit(saved, digits, labels, at=2):
         pass
     assert saved.best_validation_score_ is not None
@@ -196,7 +196,7 @@ def test_many_rows_with_the_defaults(path, killer):
 
 def test_warm_starts_have_a_file_each(tmp_path, killer):
     model = NormNetClassifier(**SMALL, warm_start=True, early_stopping=True)
-    saved = clone(model).set_params(checkpoint=Checkpoint(tmp_path))
+    saved = clone(model).set_params(checkpoint=Checkpoint(tmp_path, every=0))
     for _ in range(2):
         model.fit(X, Y)
         assert killer.fit(saved, X, Y, at=5)
@@ -209,7 +209,7 @@ def test_warm_starts_have_a_file_each(tmp_path, killer):
 def test_an_ensemble_that_chooses(kind, path, killer):
     network = kind._network(hidden_layer_sizes=(4,), max_iter=6)
     ensemble = kind(network, cv=2, random_state=0)
-    saved = clone(ensemble).set_params(estimator__checkpoint=Checkpoint(path))
+    saved = clone(ensemble).set_params(estimator__checkpoint=Checkpoint(path, every=0))
     n_kills = 0
     while killer.fit(saved, X, Y, at=10):
         n_kills += 1
@@ -222,7 +222,7 @@ def test_an_ensemble_that_chooses(kind, path, killer):
 
 def test_networks_go_on_with_other_threads(path, killer, monkeypatch):
     model = NormNetClassifier(**SMALL, **PATIENT, n_members=6).set_params(max_iter=30)
-    saved = clone(model).set_params(checkpoint=Checkpoint(path))
+    saved = clone(model).set_params(checkpoint=Checkpoint(path, every=0))
     for n_threads in (2, 1, 3):
         monkeypatch.setattr(stacks, "blas_threads", lambda n=n_threads: n)
         monkeypatch.setattr(stacks, "MIN_MEMBERS", 2)
@@ -247,7 +247,7 @@ settings |= {"early_stopping": True, "keep_prob": 0.8}
 rng = np.random.default_rng()
 
 def fit():
-    checkpoint = Checkpoint(path, keep=2)
+    checkpoint = Checkpoint(path, every=0, keep=2)
     model = NormNetClassifier(**settings, checkpoint=checkpoint).fit(X, y)
     return model.predict_proba(X), model.best_epoch_, model.history_["loss"]
 
@@ -326,7 +326,7 @@ def test_the_handler_of_a_program_stays(path, monkeypatch):
         raise AssertionError
 
     model = NormNetClassifier(**SMALL, early_stopping=True, scoring=score)
-    model.set_params(checkpoint=Checkpoint(path))
+    model.set_params(checkpoint=Checkpoint(path, every=0))
     before = signal.signal(signal.SIGTERM, own)
     try:
         model.fit(X, Y)
@@ -371,7 +371,7 @@ def test_each_moment_of_a_save_leaves_a_whole_file(path, monkeypatch):
 
 
 def test_earlier_files_are_kept(path):
-    model = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path, keep=3)).fit(X, Y)
+    model = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path, every=0, keep=3)).fit(X, Y)
     assert sorted(os.listdir(path.parent)) == ["fit.ckpt", "fit.ckpt.1", "fit.ckpt.2"]
     for number in (2, 1):
         os.replace(f"{path}.{number}", path)
@@ -380,7 +380,7 @@ def test_earlier_files_are_kept(path):
 
 @pytest.mark.parametrize("n_saves", [0, 3])
 def test_a_full_disk_fails_the_fit_and_leaves_the_last_file(n_saves, path, monkeypatch):
-    model = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path))
+    model = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path, every=0))
     fsync, calls = os.fsync, []
 
     def full(file):
@@ -419,7 +419,7 @@ def test_two_fits_cannot_share_a_file(path):
         go_on.wait()
         return 0.5
 
-    model = NormNetClassifier(**SMALL, early_stopping=True, checkpoint=Checkpoint(path))
+    model = NormNetClassifier(**SMALL, early_stopping=True, checkpoint=Checkpoint(path, every=0))
     first = threading.Thread(target=clone(model).set_params(scoring=score).fit, args=(X, Y))
     first.start()
     inside.wait()
@@ -434,12 +434,15 @@ def test_two_fits_cannot_share_a_file(path):
 
 
 def test_a_damaged_file_is_an_error(path):
-    model = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path)).fit(X, Y)
+    model = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path, every=0)).fit(X, Y)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match="is damaged"):
         model.fit(X, Y)
     model.set_params(checkpoint=Checkpoint(path, resume=False)).fit(X, Y)
-    assert model.set_params(checkpoint=Checkpoint(path)).fit(X, Y).n_iter_ == SMALL["max_iter"]
+    assert (
+        model.set_params(checkpoint=Checkpoint(path, every=0)).fit(X, Y).n_iter_
+        == SMALL["max_iter"]
+    )
 
 
 # ------------------------------------------------------------------------------- another fit
@@ -462,8 +465,8 @@ OTHERS = {
 @pytest.mark.parametrize("differs", OTHERS)
 def test_a_file_of_another_fit_is_an_error_that_says_what_differs(differs, path):
     parameters, arguments = OTHERS[differs]
-    NormNetClassifier(**SMALL, checkpoint=Checkpoint(path)).fit(X, Y)
-    other = NormNetClassifier(**SMALL | parameters, checkpoint=Checkpoint(path))
+    NormNetClassifier(**SMALL, checkpoint=Checkpoint(path, every=0)).fit(X, Y)
+    other = NormNetClassifier(**SMALL | parameters, checkpoint=Checkpoint(path, every=0))
     with pytest.raises(ValueError, match="is of another fit") as error:
         other.fit(**{"X": X, "y": Y} | arguments)
     assert differs in str(error.value)
@@ -471,21 +474,21 @@ def test_a_file_of_another_fit_is_an_error_that_says_what_differs(differs, path)
 
 
 def test_other_versions_are_an_error(path, monkeypatch):
-    NormNetClassifier(**SMALL, checkpoint=Checkpoint(path)).fit(X, Y)
+    NormNetClassifier(**SMALL, checkpoint=Checkpoint(path, every=0)).fit(X, Y)
     monkeypatch.setattr("sknormnet.estimators.fingerprint.version", lambda name: f"{name}-99")
     with pytest.raises(ValueError, match=r"the version of numpy was [\d.]+\S* and is numpy-99"):
-        NormNetClassifier(**SMALL, checkpoint=Checkpoint(path)).fit(X, Y)
+        NormNetClassifier(**SMALL, checkpoint=Checkpoint(path, every=0)).fit(X, Y)
 
 
 def test_verbose_and_the_checkpoint_itself_may_differ(path, capsys):
-    model = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path)).fit(X, Y)
+    model = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path, every=0)).fit(X, Y)
     model.set_params(verbose=1, checkpoint=Checkpoint(path, every=10))
     assert model.fit(X, Y).n_iter_ == SMALL["max_iter"]
 
 
 def test_objects_as_parameters_are_compared(path):
     settings = {"solver": OPTIMIZERS["sgd"](), "learning_rate": np.cos, "init": own_init}
-    model = NormNetClassifier(**SMALL, **settings, checkpoint=Checkpoint(path)).fit(X, Y)
+    model = NormNetClassifier(**SMALL, **settings, checkpoint=Checkpoint(path, every=0)).fit(X, Y)
     model.fit(X, Y)
     with pytest.raises(ValueError, match="the parameter learning_rate was "):
         model.set_params(learning_rate=lambda progress: 1).fit(X, Y)
@@ -501,7 +504,7 @@ def own_init(fan_in, fan_out, rng):
 @pytest.mark.parametrize("kind", [GridSearchCV, PackedGridSearchCV])
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_search_skips_the_fits_that_have_ended(kind, n_jobs, tmp_path, killer):
-    network = NormNetClassifier(**SMALL, checkpoint=Checkpoint(tmp_path))
+    network = NormNetClassifier(**SMALL, checkpoint=Checkpoint(tmp_path, every=0))
     model = make_pipeline(StandardScaler(), network)
     search = kind(model, {"normnetclassifier__alpha": [0.0, 1.0]}, cv=2, n_jobs=n_jobs)
     first = clone(search).fit(X, Y)
@@ -515,7 +518,7 @@ def test_a_search_skips_the_fits_that_have_ended(kind, n_jobs, tmp_path, killer)
 
 
 def test_one_file_for_a_search_is_an_error(path):
-    network = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path))
+    network = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path, every=0))
     search = GridSearchCV(network, {"alpha": [0.0, 1.0]}, cv=2, error_score="raise")
     with pytest.raises(ValueError, match="For several fits, such as those of a search"):
         search.fit(X, Y)
@@ -527,8 +530,8 @@ def test_one_file_for_a_search_is_an_error(path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"every": -1}, r"'every' .* must be 'epoch' or a number of seconds .* Got -1"),
-        ({"every": "minute"}, r"'every' .* Got 'minute'"),
+        ({"every": -1}, r"'every' .* must be a float in the range \[0\.0, inf\)\. Got -1"),
+        ({"every": "epoch"}, r"'every' .* Got 'epoch'"),
         ({"every": True}, r"'every' .* Got True"),
         ({"keep": 0}, r"'keep' .* must be an int in the range \[1, inf\)\. Got 0"),
         ({"resume": 1}, r"'resume' .* must be True or False\. Got 1"),
@@ -554,7 +557,7 @@ def test_saved_models_keep_the_parameter_as_plain_values(path):
 def test_nothing_but_fit_uses_the_file(path):
     from sknormnet.inspection import initialized
 
-    model = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path))
+    model = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path, every=0))
     initialized(model, X, Y)
     model.partial_fit(X, Y, classes=[0, 1, 2])
     assert os.listdir(path.parent) == []
@@ -562,7 +565,7 @@ def test_nothing_but_fit_uses_the_file(path):
 
 def test_a_checkpoint_beside_callbacks(path, killer):
     callback = pytest.importorskip("sklearn.callback")
-    model = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path))
+    model = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path, every=0))
     expected = content(NormNetClassifier(**SMALL).fit(X, Y))
     for at, n_rows in ((5, None), (None, 3 + 1), (None, 1)):
         monitor = callback.ScoringMonitor(scoring="accuracy")
@@ -573,7 +576,7 @@ def test_a_checkpoint_beside_callbacks(path, killer):
 
 
 def test_a_loaded_fit_prints_its_table(path, capsys):
-    model = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path)).fit(X, Y)
+    model = NormNetClassifier(**SMALL, checkpoint=Checkpoint(path, every=0)).fit(X, Y)
     model.set_params(verbose=1).fit(X, Y)
     assert capsys.readouterr().out == ""
     model.set_params(verbose=2).fit(X, Y)
