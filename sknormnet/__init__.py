@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sknormnet.estimators.checkpoint import Checkpoint
 from sknormnet.estimators.classifier import NormNetClassifier
 from sknormnet.estimators.regressor import NormNetRegressor
 from sknormnet.nn.activations import Activation
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Activation",
+    "Checkpoint",
     "Loss",
     "NormNetClassifier",
     "NormNetEnsembleClassifier",

@@ -39,19 +39,22 @@ from sknormnet.estimators._sklearn import (
     with_advice,
 )
 from sknormnet.estimators.callbacks import begin_callbacks
+from sknormnet.estimators.checkpoint import Checkpoint
 from sknormnet.estimators.columns import (
     ValidatedTable,
     errors_of_validation_data,
     read_table,
     validate_table,
 )
+from sknormnet.estimators.fingerprint import fingerprint_of
 from sknormnet.estimators.finite import check_network, check_range
 from sknormnet.estimators.held_out import Score, ScorerScore, check_scorer
-from sknormnet.estimators.networks import Start, continued_starts, new_starts
+from sknormnet.estimators.networks import Start, continued_starts, drawn_seed, new_starts
 from sknormnet.estimators.own_objects import check_loss
 from sknormnet.estimators.precision import float32_holds_inputs
 from sknormnet.estimators.prediction import FittedNetworks
 from sknormnet.estimators.prepared import Inputs, PreparedFit, keep_inputs, prepare_inputs
+from sknormnet.estimators.records import to_plain
 from sknormnet.estimators.rows import (
     Rows,
     divided_by_largest,
@@ -59,6 +62,7 @@ from sknormnet.estimators.rows import (
     split_rows,
     without_overflow,
 )
+from sknormnet.estimators.saved_fit import SavedFit
 from sknormnet.estimators.scale_warnings import (
     warn_of_another_scale,
     warn_of_poor_training,
@@ -73,7 +77,6 @@ from sknormnet.nn.losses import ClassificationLoss, Loss
 from sknormnet.nn.products import rows_are_equal
 from sknormnet.training.batches import row_numbers, uneven
 from sknormnet.training.history import joined, mean_history
-from sknormnet.training.lbfgs import FullBatchTrainer
 from sknormnet.training.optimizers import OPTIMIZERS, Optimizer
 from sknormnet.training.schedules import SCHEDULES, Schedule
 from sknormnet.training.stacks import train
@@ -110,6 +113,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_time": [None, Interval(Real, 0, None, closed="neither")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -150,6 +154,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         "init": [StrOptions({"auto", *INITIALIZERS}), callable],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "n_members": [Interval(Integral, 1, None, closed="left")],
+        "checkpoint": [Checkpoint, None],
     }
 
     @classmethod
@@ -279,7 +284,8 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
             return self._learn_nothing(fit)
         callbacks = None if call is Call.CHUNK else begin_callbacks(self, fit, X, y, sample_weight)
         with fit.progress:
-            train(fit.trainers, in_step=callbacks is not None)
+            with fit.saving() as after_epoch:
+                train(fit.trainers, in_step=callbacks is not None, after_epoch=after_epoch)
             self._finish(fit)
         if callbacks:
             callbacks.end()
@@ -308,7 +314,8 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         n_given = len(rows)
         n_rows = math.inf if call is Call.CHUNK else n_given
         settings = settings.for_rows(n_rows)
-        starts = self._starts(settings)
+        saved = self._saved_fit(settings, rows, held_out)
+        starts = self._starts(settings, saved)
         is_split = held_out is None and (fold is not None or settings.holds_out(n_rows))
         if call is not Call.CHUNK:
             holds_out = is_split or held_out is not None
@@ -325,7 +332,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         self._check_range(rows, held_out, settings, dtype, is_split=is_split)
         shared = X.inputs if isinstance(X, ValidatedTable) else None
         inputs = self._choose_inputs(rows, settings, dtype, shared)
-        fit = PreparedFit(settings, rows, held_out, loss, n_outputs, scaling, inputs, dtype)
+        fit = PreparedFit(settings, rows, held_out, loss, n_outputs, scaling, inputs, dtype, saved)
         self._add_trainers(fit, starts, n_rows)
         return fit
 
@@ -370,9 +377,10 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
     def _finish(self, fit: PreparedFit) -> Self:
         """Do all of a fit that comes after training: check the networks, set the attributes."""
         for trainer in fit.trainers:
-            if isinstance(trainer, FullBatchTrainer) and trainer.result is not None:
+            result = getattr(trainer, "result", None)  # of L-BFGS
+            if result is not None and not trainer.history.reached_max_time:
                 fit.progress.clear()  # the next line may warn
-                check_optimize_result("lbfgs", trainer.result, fit.settings.plan.max_epochs)
+                check_optimize_result("lbfgs", result, fit.settings.plan.max_epochs)
         fit.progress.ends()
         for trainer, validation in zip(fit.trainers, fit.validations, strict=True):
             if not fit.settings.plan.is_chunk:
@@ -411,6 +419,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
             scores_before + history.scores if is_validated else None
         )
         self.n_iter_ = history.n_iter
+        self.reached_max_time_ = any(x.history.reached_max_time for x in trainers)
         self.t_ = max(trainer.state.n_samples_seen for trainer in trainers)
         return self
 
@@ -543,11 +552,24 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         rows, loss, _ = self._validate(X, y, sample_weight, settings, Call.CHECK)
         return _standardized(self._target_scaling, rows, None)[0], loss, settings.plan.alpha
 
-    def _starts(self, settings: Settings) -> list[Start]:
+    def _saved_fit(self, settings: Settings, rows: Rows, held_out: Rows | None) -> SavedFit | None:
+        """Return the checkpoint of this fit."""
+        if settings.checkpoint is None:
+            return None
+        others: dict[str, Any] = {}
+        if settings.continues:
+            vectors = [(x.parameters, x.statistics) for x in self._networks]
+            others["the last fit"] = vectors, to_plain(tuple(self._states))
+        return SavedFit(settings.checkpoint, fingerprint_of(self, rows, held_out, others))
+
+    def _starts(self, settings: Settings, saved: SavedFit | None) -> list[Start]:
         """Return what the training of each member starts from."""
-        if not settings.continues:
-            return new_starts(settings)
-        return continued_starts(settings, self._networks, self._states)
+        if settings.continues:
+            return continued_starts(settings, self._networks, self._states)
+        seed = drawn_seed(settings.random_state)
+        if saved is not None:
+            seed = saved.seed = seed if saved.seed is None else saved.seed
+        return new_starts(settings.n_members, seed)
 
     def _choose_scaling(self, rows: Rows, loss: Loss, settings: Settings) -> Any:
         """Return the mean and standard deviation to standardize the targets by, or None."""

@@ -242,6 +242,13 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         schedule, such as the default `learning_rate`, all epochs are run. 'auto' is 40 epochs, or
         1000 iterations of 'lbfgs'.
 
+    max_time : float or None, default=None
+        Maximum number of seconds to train for. Training then ends as it does after `max_iter`
+        epochs, and `reached_max_time_` is True. Where time runs out before the epochs do, it is
+        the time that a planned schedule follows, so that the learning rate reaches its end. The
+        result then depends on the speed of the machine. The members of an ensemble share the
+        time. What comes before and after training is not counted. Not used by `partial_fit`.
+
     shuffle : bool, default=True
         Whether to shuffle the rows in each epoch. Not used when ``solver='lbfgs'``.
 
@@ -335,6 +342,10 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         held-out rows, the last solution is scored on those of the new call first, and is kept if
         no epoch scores better.
 
+    checkpoint : Checkpoint or None, default=None
+        Where and when `fit` saves the state of training. If it is killed, the next call with
+        the same parameters and data goes on from there. See :class:`sknormnet.Checkpoint`.
+
     verbose : bool or int, default=False
         What to print while training:
 
@@ -424,6 +435,9 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
     n_iter_ : int
         Number of iterations of the last call, for the member that trained longest.
+
+    reached_max_time_ : bool
+        Whether the last call ended because `max_time` had passed, for at least one member.
 
     n_layers_ : int
         Number of layers, including the input and output layers.
@@ -528,6 +542,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         init="auto",
         dtype="auto",
         n_members=1,
+        max_time=None,
+        checkpoint=None,
         loss="log_loss",
         class_weight=None,
         label_smoothing=0.0,
@@ -573,6 +589,8 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
         self.init = init
         self.dtype = dtype
         self.n_members = n_members
+        self.max_time = max_time
+        self.checkpoint = checkpoint
         self.loss = loss
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing

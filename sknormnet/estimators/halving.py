@@ -1,7 +1,7 @@
 """Successive halving: candidates that are clearly losing are not trained to the end.
 
 scikit-learn's classes choose the candidates of each rung. Here, a rung is trained as packs, and
-where the resource is the number of epochs, the survivors of a rung continue from a checkpoint.
+where the resource is the number of epochs, the survivors of a rung continue from a snapshot.
 
 Under a planned schedule, the rate is still high in the middle of training, and scores there say
 little about those at the end. So, the last third of a rung is a cooldown: the rate falls to 0, the
@@ -40,7 +40,7 @@ from sknormnet.estimators.search import (
     last_step,
 )
 from sknormnet.estimators.settings import uses_minibatches
-from sknormnet.training.trainer import Checkpoint, Trainer
+from sknormnet.training.trainer import Snapshot, Trainer
 
 COOLDOWN = 3  # a third of a rung's epochs, in which a planned schedule's rate falls to 0
 KEPT = 2**30  # bytes of paused fits, at most; those of the lowest scores are dropped
@@ -54,17 +54,17 @@ class Paused:
     ----------
     rows : object
         Tells whether another fit has the same training and held-out rows.
-    checkpoints : list of Checkpoint
+    snapshots : list of Snapshot
         One for each network.
     """
 
     rows: Any
-    checkpoints: list[Checkpoint]
+    snapshots: list[Snapshot]
 
     @property
     def nbytes(self) -> int:
-        """Size of the checkpoints."""
-        return sum(checkpoint.nbytes for checkpoint in self.checkpoints)
+        """Size of the snapshots."""
+        return sum(snapshot.nbytes for snapshot in self.snapshots)
 
 
 @dataclass(eq=False)
@@ -120,14 +120,14 @@ class RungFit(Fit):
                 planned = trainer.plan.schedule.planned
                 trainer.end_at(until, cooldown=until // COOLDOWN if planned else 0)
             if before and before.rows == self.rows:
-                trainer.resume(before.checkpoints[number])
+                trainer.resume(before.snapshots[number])
 
     def finish(self) -> None:
-        """Keep checkpoints for the next rung, and set the attributes of the estimator."""
-        checkpoints = [x.checkpoint for x in self.pausing if x.checkpoint]
+        """Keep snapshots for the next rung, and set the attributes of the estimator."""
+        snapshots = [x.pause for x in self.pausing if x.pause]
         super().finish()
         if self.goes_on and not self.error:
-            self.paused = Paused(self.rows, checkpoints)
+            self.paused = Paused(self.rows, snapshots)
 
     def score(self) -> dict:
         """Return the result, as scikit-learn makes it, and what the next rung continues from."""

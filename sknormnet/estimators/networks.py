@@ -48,10 +48,14 @@ class Start:
         return network
 
 
-def new_starts(settings: Settings) -> list[Start]:
-    """Return the starts of new networks. One seed is split into a stream for each use."""
-    seed = check_random_state(settings.random_state).randint(np.iinfo(np.int32).max)
-    streams = iter(np.random.SeedSequence(seed).spawn(4 * settings.n_members))
+def drawn_seed(random_state: Any) -> int:
+    """Return the seed of all random streams of a fit."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def new_starts(n_members: int, seed: int) -> list[Start]:
+    """Return the starts of new networks. The seed is split into a stream for each use."""
+    streams = iter(np.random.SeedSequence(seed).spawn(4 * n_members))
     return [
         Start(
             TrainingState(_rng(order), _rng(dropout), int(split.generate_state(1)[0])),

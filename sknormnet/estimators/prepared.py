@@ -1,5 +1,6 @@
 """What a fit has prepared when training begins."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from sknormnet.estimators.held_out import Score, Validation
 from sknormnet.estimators.progress import progress_of
 from sknormnet.estimators.rows import Rows
+from sknormnet.estimators.saved_fit import SavedFit
 from sknormnet.estimators.settings import Settings
 from sknormnet.inputs import InputEncoder, fit_inputs
 from sknormnet.nn.losses import Loss
@@ -89,6 +91,8 @@ class PreparedFit:
     inputs : Inputs
     dtype : dtype
         Precision of the networks.
+    saved : SavedFit or None
+        The checkpoint.
     trainers : list of BaseTrainer
         One for each member.
     validations : list of Validation or None
@@ -105,6 +109,7 @@ class PreparedFit:
     target_scaling: Any
     inputs: Inputs
     dtype: np.dtype
+    saved: SavedFit | None = None
     trainers: list[BaseTrainer] = field(default_factory=list)
     validations: list[Validation | None] = field(default_factory=list)
 
@@ -115,6 +120,10 @@ class PreparedFit:
     def networks(self) -> list[Network]:
         """The networks of the members."""
         return [trainer.network for trainer in self.trainers]
+
+    def saving(self) -> AbstractContextManager[Any]:
+        """Have the trainers go on from the checkpoint; return what saves them, or None."""
+        return nullcontext() if self.saved is None else self.saved.saving(self.trainers)
 
     @property
     def metric(self) -> Any:

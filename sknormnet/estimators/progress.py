@@ -52,7 +52,7 @@ class Progress:
 
     def __exit__(self, kind: type[BaseException] | None, *error) -> None:
         if kind is not None:
-            self.ends("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
+            self.ends("failed" if issubclass(kind, Exception) else "interrupted")
 
     def clear(self) -> None:
         """Remove the progress line, so that a warning can be printed."""

@@ -8,13 +8,15 @@ from typing import Any, Literal, get_args, get_origin
 import numpy as np
 
 from sknormnet._choices import plain
+from sknormnet.estimators.checkpoint import Checkpoint
 from sknormnet.inputs import CategoricalEncoder, InputEncoder, NumericEncoder, TableColumns
 from sknormnet.nn import initializers, layers, losses
 from sknormnet.nn.activations import ACTIVATIONS, Activation
+from sknormnet.training.history import History
 from sknormnet.training.optimizers import OPTIMIZERS
 from sknormnet.training.schedules import SCHEDULES
 from sknormnet.training.stopping import Patience
-from sknormnet.training.trainer import TrainingState
+from sknormnet.training.trainer import Snapshot, TrainingState
 
 _CLASSES: list[Any] = [
     *(layers.Dense, layers.ActivationLayer, layers.BatchNorm, layers.Dropout, layers.Embedding),
@@ -24,7 +26,7 @@ _CLASSES: list[Any] = [
     *OPTIMIZERS.values(),
     *SCHEDULES.values(),
     *(TableColumns, InputEncoder, NumericEncoder, CategoricalEncoder),
-    *(TrainingState, Patience),
+    *(TrainingState, Patience, History, Snapshot, Checkpoint),
 ]
 RECORDS: dict[str, type] = {x.__name__: x for x in _CLASSES}
 SIMPLE = {str, int, float, bool, type(None)}
@@ -119,8 +121,8 @@ def has_type(value: Any, hint: Any) -> bool:
         return any(has_type(value, arg) for arg in args)
     if origin is Literal:
         return isinstance(value, str) and value in args
-    if origin is tuple:
-        return isinstance(value, tuple) and all(has_type(x, args[0]) for x in value)
+    if origin in (tuple, list):
+        return isinstance(value, origin) and all(has_type(x, args[0]) for x in value)
     if origin is dict:
         return isinstance(value, dict) and all(
             has_type(name, args[0]) and has_type(x, args[1]) for name, x in value.items()

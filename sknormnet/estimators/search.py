@@ -141,8 +141,10 @@ def can_be_packed(estimator) -> bool:
     """Whether the estimator, or the pipeline's last step, is a network that nobody watches."""
     network = last_step(estimator)
     steps = [step for _, step in estimator.steps] if estimator is not network else []
-    is_ours = isinstance(network, BaseNormNet) and type(network).fit is BaseNormNet.fit
-    return is_ours and not any(has_callbacks(x) for x in (estimator, network, *steps))
+    if not isinstance(network, BaseNormNet) or type(network).fit is not BaseNormNet.fit:
+        return False
+    has_own_fit = network.checkpoint is not None or network.max_time is not None
+    return not has_own_fit and not any(has_callbacks(x) for x in (estimator, network, *steps))
 
 
 class Guard:
@@ -571,13 +573,13 @@ return_train_score
     to the transformed rows that the networks get, as an array or CSR matrix, whatever the type
     of X. Rows that the steps of a pipeline store are not counted.
 
-    **What is fitted one by one.** Some estimators are fitted by scikit-learn's own code:
-    estimators of other classes, networks and steps that have callbacks of their own, and
-    subclasses that override `fit`. If ``return_train_score=True``, so are pipelines with steps
-    that change the training rows in place, because scikit-learn scores the changed rows. If
-    training a stack fails, for example because a callable `learning_rate` raises an error, the
-    search warns and trains its networks one by one. A failing scorer or fit affects only its own
-    candidate.
+    **What is fitted one by one.** Some estimators are fitted by scikit-learn's own code: estimators
+    of other classes, networks and steps that have callbacks of their own, networks with
+    `checkpoint` or `max_time`, and subclasses that override `fit`. If ``return_train_score=True``,
+    so are pipelines with steps that change the training rows in place, because scikit-learn scores
+    the changed rows. If training a stack fails, for example because a callable `learning_rate`
+    raises an error, the search warns and trains its networks one by one. A failing scorer or fit
+    affects only its own candidate.
 
     **Callbacks** set on the search are notified of the end of each fit, but not of each epoch.
 

@@ -17,6 +17,7 @@ from sknormnet.training.schedules import SCHEDULES, Custom, Schedule
 
 if TYPE_CHECKING:
     from sknormnet.estimators.base import BaseNormNet
+    from sknormnet.estimators.checkpoint import Checkpoint
 
 # What max_iter="auto" stands for. L-BFGS needs 30 to 700 iterations on most tables of a few
 # hundred rows.
@@ -97,6 +98,7 @@ class Settings:
     early_stopping: bool | str
     validation_fraction: float
     scoring: Any
+    checkpoint: Checkpoint | None
 
     @property
     def is_stochastic(self) -> bool:
@@ -136,6 +138,8 @@ def resolve(estimator: BaseNormNet, call: Call) -> Settings:
             parameters[name] = None
     if call is Call.CHUNK and parameters["early_stopping"] not in (False, "auto"):
         raise ValueError("partial_fit does not support early_stopping=True")
+    if call in (Call.CHUNK, Call.CHECK):
+        parameters["checkpoint"] = None
     owner = type(estimator).__name__
     is_stochastic = uses_minibatches(estimator)
     own = {
@@ -177,4 +181,6 @@ def _plan(parameters: dict[str, Any], owner: str, call: Call, *, is_stochastic: 
         "alpha": float(parameters["alpha"]) or None,
         "is_chunk": is_chunk,
     }
+    if is_chunk:
+        own["max_time"] = None
     return filled(Plan, parameters | own)

@@ -153,7 +153,9 @@ class PandasColumn(Column):
             return
         found = [codes.get(x, -1) for x in self.data.cat.categories.tolist()]
         table, places = np.array([*found, np.nan]), self.data.cat.codes.to_numpy()  # -1: missing
-        for start in range(0, len(self), CHUNK_ROWS):  # a whole index would be a copy of 8 bytes each
+        for start in range(
+            0, len(self), CHUNK_ROWS
+        ):  # a whole index would be a copy of 8 bytes each
             rows = slice(start, start + CHUNK_ROWS)
             out[rows] = table[places[rows]]
 

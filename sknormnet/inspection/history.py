@@ -8,6 +8,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknormnet.inspection.networks import network_estimator
 from sknormnet.inspection.records import Record, cell, excerpt, html_table, import_pandas
+from sknormnet.training.history import History
+
+COLUMNS = History().columns().keys()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -23,6 +26,8 @@ class TrainingHistory(Record):
     best_epoch : int or ndarray of int of shape (n_members,)
         Epoch whose parameters were kept, counted from 1, as in `best_epoch_`. For an ensemble,
         one for each member.
+    reached_max_time : bool
+        Whether training ended because `max_time` had passed.
     """
 
     name: str
@@ -32,6 +37,7 @@ class TrainingHistory(Record):
     learning_rate: np.ndarray
     seconds: np.ndarray
     best_epoch: int | np.ndarray
+    reached_max_time: bool = False
 
     def as_frame(self) -> Any:
         """Return a pandas DataFrame with a row for each epoch.
@@ -53,7 +59,7 @@ class TrainingHistory(Record):
     def _columns(self) -> dict[str, np.ndarray]:
         """The quantities that were recorded in each epoch."""
         n_epochs = len(self.loss)
-        columns = {k: x for k, x in vars(self).items() if k not in ("name", "best_epoch")}
+        columns = {k: x for k, x in vars(self).items() if k in COLUMNS}
         return {k: x for k, x in columns.items() if len(x) == n_epochs}
 
     def _repr_html_(self) -> str:
@@ -98,4 +104,9 @@ def training_history(estimator) -> TrainingHistory:
     estimator = network_estimator(estimator)
     check_is_fitted(estimator)
     history = {name: np.array(values) for name, values in estimator.history_.items()}
-    return TrainingHistory(type(estimator).__name__, **history, best_epoch=estimator.best_epoch_)
+    return TrainingHistory(
+        type(estimator).__name__,
+        **history,
+        best_epoch=estimator.best_epoch_,
+        reached_max_time=getattr(estimator, "reached_max_time_", False),  # newer than some files
+    )

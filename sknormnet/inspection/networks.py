@@ -49,13 +49,19 @@ def initialized(estimator, X, y) -> Any:
     >>> print(layer_statistics(model, X)[0].std)
     0.0
     """
-    estimator = clone(estimator)
+    estimator = without_checkpoint(clone(estimator))
     if isinstance(estimator, Pipeline):
         if len(estimator) > 1:
             X = estimator[:-1].fit_transform(X, y)
         estimator.steps[-1] = estimator.steps[-1][0], initialized(estimator[-1], X, y)
         return estimator
-    return estimator._finish(network_estimator(estimator)._prepare_fit(X, y))
+    return estimator._finish(estimator._prepare_fit(X, y))
+
+
+def without_checkpoint(estimator) -> Any:
+    """Return the same estimator, whose fits neither go on from a checkpoint nor write one."""
+    network_estimator(estimator).set_params(checkpoint=None)
+    return estimator
 
 
 def network_estimator(estimator) -> BaseNormNet:

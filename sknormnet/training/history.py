@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import zip_longest
 from typing import Any, Protocol
 
@@ -71,6 +71,8 @@ class History:
     best_epoch : int
     is_over : bool
         Whether training has ended.
+    reached_max_time : bool
+        Whether it ended because its time was over.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -81,6 +83,7 @@ class History:
     n_iter: int = 0
     best_epoch: int = 0
     is_over: bool = False
+    reached_max_time: bool = False
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Keep the record."""
@@ -97,6 +100,11 @@ class History:
                 values.append(value)
         self.n_iter, self.best_epoch = record.epoch, record.best_epoch
         self.is_over = record.is_last
+
+    def copy(self) -> "History":
+        """Return a copy with lists of its own."""
+        lists: dict[str, Any] = {k: x for k, x in vars(self).items() if isinstance(x, list)}
+        return replace(self, **{name: values.copy() for name, values in lists.items()})
 
     def columns(self) -> dict[str, list[float]]:
         """Return all lists, under the names of the estimators' `history_`."""

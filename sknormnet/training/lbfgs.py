@@ -10,7 +10,7 @@ from sknormnet.training.batches import Batch
 from sknormnet.training.history import EpochRecord
 from sknormnet.training.objective import objective
 from sknormnet.training.threads import Stop
-from sknormnet.training.trainer import BaseTrainer
+from sknormnet.training.trainer import AfterEpoch, BaseTrainer
 
 
 class FullBatchTrainer(BaseTrainer):
@@ -28,18 +28,26 @@ class FullBatchTrainer(BaseTrainer):
     def batch_rows(self) -> int:
         return len(self.samples)
 
-    def fit(self, stop: Stop | None = None) -> None:
-        """Train until done; `stop` may end training by an error after an iteration."""
+    def fit(self, stop: Stop | None = None, after_epoch: AfterEpoch | None = None) -> None:
+        """Train until done; `stop` may end training by an error after an iteration.
+
+        Training cannot continue after an iteration, since SciPy does not tell the history of the
+        gradients. So, `after_epoch` is not called.
+        """
         plan, state = self.plan, self.state
+        self.begin()
+        if self.history.is_over:
+            return
 
         def after_iteration(loss: float) -> bool:
             if stop is not None:
                 stop.check()
             state.patience = state.patience.after(-loss, tol=0)
             epoch = self.history.n_iter + 1
-            return self.notify(EpochRecord(self.member, epoch, loss, best_epoch=epoch))
+            stops = self.notify(EpochRecord(self.member, epoch, loss, best_epoch=epoch))
+            self.history.reached_max_time = self.is_out_of_time()
+            return stops or self.history.reached_max_time
 
-        self.notify(EpochRecord(self.member, 0))
         self.result = lbfgs(
             self.network,
             self.loss,

@@ -37,6 +37,8 @@ class Plan:
         Number of epochs without an improvement after which training stalls.
     max_fun : int
         Maximum number of evaluations of the loss by L-BFGS.
+    max_time : float or None
+        Maximum number of seconds, for all networks that are trained in one call of `train`.
     is_chunk : bool
         Whether the rows are a chunk of a stream, on which training continues for one epoch.
     """
@@ -53,6 +55,7 @@ class Plan:
     tol: float
     n_iter_no_change: float
     max_fun: int
+    max_time: float | None = None
     is_chunk: bool = False
 
     def batching(self, n_rows: int, *, min_batch_size: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from sknormnet._aligned import aligned_empty
 from sknormnet.training.optimizers import State
 from sknormnet.training.stacked_samples import StackedSamples
 from sknormnet.training.threads import Stop, blas_threads, in_one_thread
-from sknormnet.training.trainer import BaseTrainer, Descent, Trainer
+from sknormnet.training.trainer import AfterEpoch, BaseTrainer, Descent, Trainer
 
 CACHE = 8 * 2**20  # bytes that a stack works on: with twice as many, it gains half as much
 # Bytes that a network of a stack works on in a step, at most. Ratio of the time of six networks
@@ -33,7 +33,12 @@ MEMBER_CACHE = 5 * 2**18
 MIN_MEMBERS = 3  # of the stacks that are trained in several threads
 
 
-def train(trainers: Sequence[BaseTrainer], *, in_step: bool = False) -> None:
+def train(
+    trainers: Sequence[BaseTrainer],
+    *,
+    in_step: bool = False,
+    after_epoch: AfterEpoch | None = None,
+) -> None:
     """Train all networks, several of them as one stack where that is faster.
 
     The result for a network does not depend on the others. Stacks are trained in as many threads
@@ -46,14 +51,21 @@ def train(trainers: Sequence[BaseTrainer], *, in_step: bool = False) -> None:
     in_step : bool, default=False
         Whether all networks that can be stacked are to end their epochs together, in one thread:
         an observer looks at all of them after each epoch.
+    after_epoch : callable ``trainers -> None``, or None, default=None
+        Called after each epoch of each stack, from the thread that trains it, with the trainers
+        of the stack. These can be resumed from the snapshots that they give then.
     """
     n_threads = blas_threads() if len(trainers) > 1 and not in_step else 1
     stop = Stop()
+    groups = _groups(trainers, n_threads, in_step=in_step)
+    n_threads = min(n_threads, len(groups))
+    for trainer in trainers:
+        if trainer.max_time is not None:  # groups that are trained in turn share the time
+            trainer.max_time /= math.ceil(len(groups) / n_threads)
     fits = [
-        partial(group[0].fit if len(group) == 1 else Stack(group).fit, stop)
-        for group in _groups(trainers, n_threads, in_step=in_step)
+        partial(group[0].fit if len(group) == 1 else Stack(group).fit, stop, after_epoch)
+        for group in groups
     ]
-    n_threads = min(n_threads, len(fits))
     if n_threads > 1:
         in_one_thread(_in_threads, fits, n_threads, stop)
     elif all(trainer.is_small for trainer in trainers):
@@ -78,18 +90,28 @@ class Stack:
     def __init__(self, trainers: Sequence[Any]):
         self._trainers = list(trainers)
 
-    def fit(self, stop: Stop | None = None) -> None:
-        """Train each network until it is done; `stop` may end training by an error."""
+    def fit(self, stop: Stop | None = None, after_epoch: AfterEpoch | None = None) -> None:
+        """Train each network until it is done.
+
+        `stop` may end training by an error. `after_epoch` is called after each epoch.
+        """
         for trainer in self._trainers:
             trainer.begin()
-        training = [x for x in self._trainers if not x.history.is_over]
-        while training:
-            training = self._fit_until_some_are_done(training, stop)
+        # With another number of threads than before, networks may resume at different epochs.
+        at_epoch: dict[int, list[Trainer]] = {}
+        for trainer in self._trainers:
+            if not trainer.history.is_over:
+                at_epoch.setdefault(trainer.history.n_iter, []).append(trainer)
+        for training in at_epoch.values():
+            while training:
+                training = self._fit_until_some_are_done(training, stop, after_epoch)
         for trainer in self._trainers:
             trainer.finish()
 
     @staticmethod
-    def _fit_until_some_are_done(training: list[Trainer], stop: Stop | None) -> list[Trainer]:
+    def _fit_until_some_are_done(
+        training: list[Trainer], stop: Stop | None, after_epoch: AfterEpoch | None
+    ) -> list[Trainer]:
         """Train until a network is done, and return the others."""
         if len(training) == 1:
             descent, update_members = training[0].descent(), lambda: None
@@ -99,7 +121,9 @@ class Stack:
             losses = np.ravel(descent.epoch(stop)).tolist()
             update_members()
             pairs = zip(training, losses, strict=True)
-            stops = [x.end_epoch(loss, n_steps=descent.n_steps) for x, loss in pairs]
+            stops = [trainer.end_epoch(loss, descent) for trainer, loss in pairs]
+            if after_epoch is not None:
+                after_epoch(training)
             if any(stops):
                 return []
             remaining = [x for x in training if not x.history.is_over]
@@ -128,6 +152,7 @@ def _stacked_descent(trainers: Sequence[Trainer]) -> tuple[Descent, Callable[[],
         max_grad_norm=_column([x.plan.max_grad_norm for x in trainers], missing=np.inf),
         n_seen=first.n_seen,
         fused=first.uses_compiled_loops(network),
+        out_of_time=None if first.max_time is None else first.is_out_of_time,
     )
 
     def update_members() -> None:
@@ -199,7 +224,7 @@ def stacking_key(trainer: Trainer) -> tuple:
         optimizer = replace(optimizer, **{optimizer.per_network_setting: None})
     return (
         network.stacking_key(), trainer.loss, optimizer, trainer.batching,
-        trainer.samples.stacking_key(), state.n_samples_seen, state.n_steps,
+        trainer.samples.stacking_key(), state.n_samples_seen, state.n_steps, trainer.max_time,
     )  # fmt: skip
 
 

@@ -41,14 +41,17 @@ class Decision(Enum):
     LOWER_RATE = auto()
     STOP_STALLED = auto()
     STOP_DIVERGED = auto()
+    STOP_OUT_OF_TIME = auto()
 
     @property
     def stops(self) -> bool:
         """Whether training ends here."""
-        return self in (Decision.STOP_STALLED, Decision.STOP_DIVERGED)
+        return self not in (Decision.CONTINUE, Decision.LOWER_RATE)
 
 
-def decide(loss: float, rate: float, patience: Patience, plan: Plan) -> Decision:
+def decide(
+    loss: float, rate: float, patience: Patience, plan: Plan, *, is_out_of_time: bool = False
+) -> Decision:
     """Decide what happens after an epoch of this loss, at this learning rate.
 
     Under a planned schedule, training does not stop early: its best epochs are the last ones, at
@@ -56,6 +59,8 @@ def decide(loss: float, rate: float, patience: Patience, plan: Plan) -> Decision
     """
     if not math.isfinite(loss):
         return Decision.STOP_DIVERGED
+    if is_out_of_time:
+        return Decision.STOP_OUT_OF_TIME
     if plan.schedule.planned or patience.waited <= plan.n_iter_no_change:
         return Decision.CONTINUE
     return Decision.LOWER_RATE if plan.schedule.goes_on(rate) else Decision.STOP_STALLED

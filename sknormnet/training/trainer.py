@@ -24,7 +24,11 @@ from sknormnet.training.schedules import stream_factor
 from sknormnet.training.stopping import Decision, Patience, decide
 from sknormnet.training.threads import SMALL_PRODUCT, Stop, in_one_thread
 
+# By how much of its end time must be ahead of the epochs for a planned schedule to follow it. So
+# a limit that is far away changes no result.
+TIME_AHEAD = 0.01
 Validate = Callable[[Any], tuple[float, float]]  # network -> score and loss
+AfterEpoch = Callable[[Sequence["BaseTrainer"]], None]  # trainers whose networks are at rest
 
 
 @dataclass
@@ -83,7 +87,7 @@ class TrainingState:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Snapshot:
     """Copies of all that training changes: what another trainer of the same rows continues from.
 
     Attributes
@@ -91,6 +95,7 @@ class Checkpoint:
     network : tuple
         Snapshot of the network.
     state : TrainingState
+        Without the optimizer and the metric, which are part of the settings.
     history : History
     best : tuple or None
         Snapshot of the network at its best epoch, and the epoch.
@@ -135,13 +140,17 @@ class Descent:
         Initial value of the row counter.
     fused : bool, default=False
         Whether to use compiled loops.
+    out_of_time : callable returning bool, or None, default=None
+        Called after each step; where it returns True, the epoch ends there.
 
     Attributes
     ----------
     n_seen : int
         Number of rows in all steps so far.
-    n_steps : int
-        Number of steps of the last epoch.
+    n_rows, n_steps : int
+        Number of rows and of steps of the last epoch.
+    is_out_of_time : bool
+        Whether `out_of_time` has returned True.
     """
 
     def __init__(
@@ -158,6 +167,7 @@ class Descent:
         max_grad_norm: Any = None,
         n_seen: int = 0,
         fused: bool = False,
+        out_of_time: Callable[[], bool] | None = None,
     ):
         self._network, self._batches, self._rng = network, batches, rng
         self._update, self._moments = optimizer.updater(fused=fused), moments
@@ -170,7 +180,8 @@ class Descent:
         if max_grad_norm is not None:
             gradients = np.atleast_2d(self._gradient)
             self._clipped = list(zip(gradients, np.ravel(max_grad_norm), strict=True))
-        self.n_seen, self.n_steps = n_seen, 0
+        self._out_of_time, self.is_out_of_time = out_of_time, False
+        self.n_seen, self.n_rows, self.n_steps = n_seen, 0, 0
 
     def step(self, batch: Batch) -> Any:
         """Train on one batch, and return its loss before the step."""
@@ -201,7 +212,11 @@ class Descent:
             losses += self.step(batch) * n_rows
             self.n_seen += n_rows
             self.n_steps += 1
-        return losses / (self.n_seen - n_before)
+            if self._out_of_time is not None and self._out_of_time():
+                self.is_out_of_time = True
+                break
+        self.n_rows = self.n_seen - n_before
+        return losses / self.n_rows
 
 
 class BaseTrainer(ABC):
@@ -228,6 +243,11 @@ class BaseTrainer(ABC):
         The record of this call.
     until : int
         The epoch at which `fit` ends at the latest.
+    max_time : float or None
+        The seconds after which `fit` ends.
+    resumes_from : Snapshot or None
+        What `fit` continues from. Networks are put together to stacks as if it began anew, so
+        that they are the same stacks as before.
     """
 
     def __init__(
@@ -245,7 +265,9 @@ class BaseTrainer(ABC):
         self.network, self.loss, self.samples = network, loss, samples
         self.plan, self.state, self.validate = plan, state, validate
         self.observers, self.member, self.history = tuple(observers), member, History()
-        self.until = plan.max_epochs
+        self.until, self.max_time = plan.max_epochs, plan.max_time
+        self.resumes_from: Snapshot | None = None
+        self._best: Any = None  # snapshot of the network, and the epoch
 
     @property
     @abstractmethod
@@ -253,8 +275,53 @@ class BaseTrainer(ABC):
         """Number of rows in a training step."""
 
     @abstractmethod
-    def fit(self, stop: Stop | None = None) -> None:
-        """Train until done; `stop` may end training by an error."""
+    def fit(self, stop: Stop | None = None, after_epoch: AfterEpoch | None = None) -> None:
+        """Train until done.
+
+        `stop` may end training by an error. `after_epoch` is called after each epoch.
+        """
+
+    def begin(self) -> None:
+        """Continue from `resumes_from`, notify the observers, and start the clock."""
+        if self.resumes_from is not None:
+            self.resume(self.resumes_from)
+        if not self.history.is_over:
+            self.notify(EpochRecord(self.member, 0))
+        self._started = perf_counter()
+        self._began = self._started - sum(self.history.seconds)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since training began, without those between an end and a continuation."""
+        return perf_counter() - self._began
+
+    def is_out_of_time(self) -> bool:
+        """Whether `max_time` has passed."""
+        return self.max_time is not None and self.elapsed >= self.max_time
+
+    def snapshot(self) -> Snapshot:
+        """Return copies of all that training has changed so far."""
+        state = replace(self.state, optimizer=None, metric=None)  # perhaps the user's own objects
+        history = self.history.copy()
+        return Snapshot(self.network.snapshot(), copy.deepcopy(state), history, self._best)
+
+    def resume(self, snapshot: Snapshot) -> None:
+        """Continue from a snapshot of a trainer of the same network, plan and rows."""
+        self._best = snapshot.best
+        self.network.restore(snapshot.network)
+        own, state = self.state, snapshot.state
+        for name, value in state.moments.items():
+            if isinstance(value, np.ndarray):
+                own.moments[name][...] = value
+            else:
+                own.moments[name] = value
+        self.state = replace(
+            copy.deepcopy(replace(state, moments={})),
+            moments=own.moments,
+            optimizer=own.optimizer,
+            metric=own.metric,
+        )
+        vars(self.history).update(vars(snapshot.history.copy()))
 
     def notify(self, record: EpochRecord) -> bool:
         """Pass a record to all observers; return whether one of them wants training to stop."""
@@ -289,7 +356,7 @@ class Trainer(BaseTrainer):
 
     Attributes
     ----------
-    checkpoint : Checkpoint or None
+    pause : Snapshot or None
         From which training can go on, after a `fit` that was to end early.
     """
 
@@ -299,9 +366,8 @@ class Trainer(BaseTrainer):
         self._continues = state.n_samples_seen > 0 or network.momentum_weight > 0
         state.use(plan.optimizer, network.parameters, anew=not plan.is_chunk)
         self._first_step = state.n_steps
-        self._best: Any = None  # snapshot of the network, and the epoch
-        self._checkpoint_at = 0
-        self.checkpoint: Checkpoint | None = None
+        self._pause_at = 0
+        self.pause: Snapshot | None = None
 
     @cached_property
     def batching(self) -> dict[str, Any]:
@@ -325,14 +391,17 @@ class Trainer(BaseTrainer):
             n_steps = self._first_step + n_seen / self.batch_rows
             return float(plan.learning_rate_init * stream_factor(n_steps))
         progress = n_seen / (len(self.samples) * plan.max_epochs)
+        if self.max_time is not None:  # the schedule ends when the time does
+            of_time = min(1.0, self.elapsed / self.max_time)
+            progress = of_time if of_time > progress + TIME_AHEAD else progress
         rate = plan.rate(progress, n_samples_seen=state.n_samples_seen, n_stalls=state.n_stalls)
         return rate * self._cooling(n_seen / len(self.samples))
 
     def _cooling(self, epoch: float) -> float:
         """Return the factor of the rate in a cooldown, and 1 before it."""
-        if not 0 < self._checkpoint_at < epoch:
+        if not 0 < self._pause_at < epoch:
             return 1.0
-        return (self.until - epoch) / (self.until - self._checkpoint_at)
+        return (self.until - epoch) / (self.until - self._pause_at)
 
     def descent(self) -> Descent:
         """Return the steps that train this network alone."""
@@ -349,6 +418,7 @@ class Trainer(BaseTrainer):
             max_grad_norm=plan.max_grad_norm,
             n_seen=self.n_seen,
             fused=self.uses_compiled_loops(self.network),
+            out_of_time=None if self.max_time is None else self.is_out_of_time,
         )
 
     def uses_compiled_loops(self, network: Any) -> bool:
@@ -357,54 +427,52 @@ class Trainer(BaseTrainer):
         n_steps = n_epochs * math.ceil(len(self.samples) / self.batch_rows)
         return use_fused(network, self.batch_rows, n_steps)
 
-    def fit(self, stop: Stop | None = None) -> None:
-        """Train until done; `stop` may end training by an error before a batch."""
+    def fit(self, stop: Stop | None = None, after_epoch: AfterEpoch | None = None) -> None:
+        """Train until done.
+
+        `stop` may end training by an error before a batch. `after_epoch` is called after each
+        epoch.
+        """
         self.begin()
         descent = self.descent()
         while not self.history.is_over:
             loss = descent.epoch(stop)
-            if self.end_epoch(loss, n_steps=descent.n_steps):
+            stops = self.end_epoch(loss, descent)
+            if after_epoch is not None:
+                after_epoch([self])
+            if stops:
                 break
         self.finish()
 
     def end_at(self, epoch: int, *, cooldown: int = 0) -> None:
-        """Have `fit` end at an epoch, and keep a checkpoint from which training can go on.
+        """Have `fit` end at an epoch, and keep a snapshot from which training can go on.
 
         Over the last `cooldown` epochs, the rate falls to 0, as it does at the end of a planned
-        schedule. The checkpoint is that of the epoch before.
+        schedule. The snapshot is that of the epoch before.
         """
-        self.until, self._checkpoint_at = epoch, epoch - cooldown
+        self.until, self._pause_at = epoch, epoch - cooldown
 
-    def resume(self, checkpoint: Checkpoint) -> None:
-        """Continue from a checkpoint of a trainer of the same network, plan and rows."""
-        self.checkpoint, self._best = checkpoint, checkpoint.best
-        self.network.restore(checkpoint.network)
-        own, state = self.state.moments, checkpoint.state
-        for name, value in state.moments.items():
-            if isinstance(value, np.ndarray):
-                own[name][...] = value
-            else:
-                own[name] = value
-        self.state = replace(copy.deepcopy(replace(state, moments={})), moments=own)
-        vars(self.history).update(copy.deepcopy(vars(checkpoint.history)))
+    def resume(self, snapshot: Snapshot) -> None:
+        """Continue from a snapshot of a trainer of the same network, plan and rows."""
+        super().resume(snapshot)
+        self.pause = snapshot
 
     def begin(self) -> None:
         """Score the network that training continues from: an epoch must beat it to be kept."""
-        if self._continues and self.validate:
+        if self._continues and self.validate and self.resumes_from is None:
             score, _ = self.validate(self.network)
             self._keep_if_best(score, epoch=0)
             self.state.patience = self.state.patience.after(score, tol=self.plan.tol)
-        self.notify(EpochRecord(self.member, 0))
-        self._started = perf_counter()
+        super().begin()
 
-    def end_epoch(self, loss: float, *, n_steps: int) -> bool:
-        """Record an epoch of this loss and of `n_steps` steps, and decide what follows.
+    def end_epoch(self, loss: float, descent: Descent) -> bool:
+        """Record an epoch of this loss, which the descent has just done; decide what follows.
 
         Returns whether an observer wants training to stop.
         """
         state, plan = self.state, self.plan
-        state.n_samples_seen += len(self.samples)
-        state.n_steps += n_steps
+        state.n_samples_seen += descent.n_rows
+        state.n_steps += descent.n_steps
         epoch, score, validation_loss = self.history.n_iter + 1, None, None
         best_epoch, rate = epoch, self._rate_now()
         if self.validate:
@@ -412,7 +480,8 @@ class Trainer(BaseTrainer):
             best_epoch = self._keep_if_best(score, epoch=epoch)
         seconds = perf_counter() - self._started
         state.patience = state.patience.after(-loss if score is None else score, tol=plan.tol)
-        decision = decide(loss, rate, state.patience, plan)
+        decision = decide(loss, rate, state.patience, plan, is_out_of_time=descent.is_out_of_time)
+        self.history.reached_max_time = decision is Decision.STOP_OUT_OF_TIME
         message, warning = self._act_on(decision), self._warning(decision, loss, epoch)
         is_last = decision.stops or epoch == self.until
         stops = self.notify(
@@ -423,8 +492,9 @@ class Trainer(BaseTrainer):
         )  # fmt: skip
         if warning:
             warnings.warn(warning, ConvergenceWarning, stacklevel=4)
-        if epoch == self._checkpoint_at or (decision.stops and epoch < self._checkpoint_at):
-            self.checkpoint = self._checkpoint(is_over=decision.stops)
+        if epoch == self._pause_at or (decision.stops and epoch < self._pause_at):
+            self.pause = self.snapshot()
+            self.pause.history.is_over = decision.stops
         self._started = perf_counter()
         return stops
 
@@ -433,11 +503,6 @@ class Trainer(BaseTrainer):
         self.history.is_over = True
         if self._best:
             self.network.restore(self._best[0])
-
-    def _checkpoint(self, *, is_over: bool) -> Checkpoint:
-        state, history = copy.deepcopy((self.state, self.history))
-        history.is_over = is_over
-        return Checkpoint(self.network.snapshot(), state, history, self._best)
 
     def _rate_now(self) -> float:
         return self.rate(self.n_seen + len(self.samples))  # this epoch is not yet recorded
@@ -451,6 +516,8 @@ class Trainer(BaseTrainer):
     def _act_on(self, decision: Decision) -> str:
         """Lower the learning rate if that was decided; return the message for users."""
         state, plan = self.state, self.plan
+        if decision is Decision.STOP_OUT_OF_TIME:
+            return f"max_time={plan.max_time:g} seconds have passed. Stopping."
         if decision not in (Decision.LOWER_RATE, Decision.STOP_STALLED):
             return ""
         message = (

@@ -28,10 +28,10 @@ def fit_with_pauses(fit, pauses, make, cooldown=0):
             trainer.end_at(epoch, cooldown=cooldown)
         fit(trainers)
         assert all(x.history.is_over and x.history.n_iter <= epoch for x in trainers)
-        checkpoints = [pickle.dumps(x.checkpoint) for x in trainers]
+        snapshots = [pickle.dumps(x.pause) for x in trainers]
         trainers = make()
-        for trainer, checkpoint in zip(trainers, checkpoints, strict=True):
-            trainer.resume(pickle.loads(checkpoint))
+        for trainer, snapshot in zip(trainers, snapshots, strict=True):
+            trainer.resume(pickle.loads(snapshot))
     fit(trainers)
     return trainers
 
@@ -75,24 +75,24 @@ def test_the_rate_falls_to_0_in_a_cooldown():
     whole.fit()
     cooled.end_at(6, cooldown=4)
     cooled.fit()
-    assert cooled.checkpoint.history.n_iter == 2
+    assert cooled.pause.history.n_iter == 2
     factors = np.array([1, 1, 0.75, 0.5, 0.25, 0])
     assert_allclose(cooled.history.rates, whole.history.rates[:6] * factors)
-    assert cooled.history.losses[:2] == whole.history.losses[:2]  # of the checkpoint
-    assert not np.array_equal(cooled.network.parameters, cooled.checkpoint.network[0])
+    assert cooled.history.losses[:2] == whole.history.losses[:2]  # of the snapshot
+    assert not np.array_equal(cooled.network.parameters, cooled.pause.network[0])
 
 
-def test_a_checkpoint_does_not_change():
+def test_a_snapshot_does_not_change():
     trainer = trainers_of(Case(), [0])[0]
     trainer.end_at(1)
     trainer.fit()
-    checkpoint, before = trainer.checkpoint, pickle.dumps(trainer.checkpoint)
+    snapshot, before = trainer.pause, pickle.dumps(trainer.pause)
     for _ in range(2):
         trainer = trainers_of(Case(), [0])[0]
-        trainer.resume(checkpoint)
+        trainer.resume(snapshot)
         trainer.fit()
         assert trainer.history.n_iter == 3
-    assert pickle.dumps(checkpoint) == before
+    assert pickle.dumps(snapshot) == before
 
 
 class ByLoss:

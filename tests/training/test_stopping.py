@@ -109,4 +109,10 @@ def test_patience_without_an_end():
 
 
 def test_the_decisions_that_end_training():
-    assert {x.name for x in Decision if x.stops} == {"STOP_STALLED", "STOP_DIVERGED"}
+    assert {x for x in Decision if x.stops} == {x for x in Decision if "STOP_" in x.name}
+
+
+def test_the_end_of_the_time_comes_before_all_but_divergence():
+    plan, patience = plan_of(schedule=Cosine(), max_time=10.0), Patience(waited=99)
+    assert decide(1.0, 0.1, patience, plan, is_out_of_time=True) is Decision.STOP_OUT_OF_TIME
+    assert decide(math.nan, 0.1, patience, plan, is_out_of_time=True) is Decision.STOP_DIVERGED

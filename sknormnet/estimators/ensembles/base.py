@@ -4,6 +4,7 @@ import copy
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import nullcontext
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -26,7 +27,9 @@ from sknormnet.estimators.base import BaseNormNet, working_copy
 from sknormnet.estimators.columns import ValidatedTable, validate_table
 from sknormnet.estimators.ensembles.choice import OutOfFold, Score, chosen_weights
 from sknormnet.estimators.ensembles.state import OUT_OF_FOLD, attributes_of, saved, shared
+from sknormnet.estimators.fingerprint import fingerprint_of
 from sknormnet.estimators.rows import Rows
+from sknormnet.estimators.saved_fit import SavedFit
 from sknormnet.estimators.settings import Call, resolve
 from sknormnet.estimators.state import restored
 from sknormnet.training.stacks import train
@@ -111,17 +114,26 @@ class BaseEnsemble(BaseEstimator, ABC):
         folds = self._folds(rows, groups, rng)
         if folds[0] is not None and reader.scoring is None:
             reader.set_params(scoring="loss")
+        checkpoint, reader.checkpoint = reader.checkpoint, None  # one for all networks
         members = [
             [clone(reader).set_params(**candidate, random_state=rng.randint(SEEDS)) for _ in folds]
             for candidate in candidates
         ]
         table = ValidatedTable(reader._columns, rows.X, {})
+        others = {
+            "the parameter random_state": [m.random_state for ms in members for m in ms],
+            "the parameter candidates": candidates,
+            "the folds": folds,
+        }
         fits = [
             member._prepare_fit(table, y, sample_weight, fold=fold)
             for of_candidate in members
             for member, fold in zip(of_candidate, folds, strict=True)
         ]
-        train([trainer for fit in fits for trainer in fit.trainers])
+        trainers = [trainer for fit in fits for trainer in fit.trainers]
+        saved = checkpoint and SavedFit(checkpoint, fingerprint_of(reader, rows, None, others))
+        with saved.saving(trainers) if saved else nullcontext() as after_epoch:
+            train(trainers, after_epoch=after_epoch)
         for member, fit in zip((m for ms in members for m in ms), fits, strict=True):
             member._finish(fit)
             vars(member).update(shared(self))

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone
 
 from sknormnet.estimators._sklearn import check_matplotlib_support
+from sknormnet.inspection.networks import without_checkpoint
 from sknormnet.inspection.recorder import TrainingRecorder
 
 
@@ -31,7 +32,7 @@ class Display:
         """Fit a clone and return a recorder that has observed the fit."""
         check_matplotlib_support(f"{cls.__name__}.from_estimator")  # before the fit
         recorder = TrainingRecorder(member=member)
-        recorder.watch(clone(estimator)).fit(X, y)
+        recorder.watch(without_checkpoint(clone(estimator))).fit(X, y)
         return recorder
 
     def _draw_on(self, ax, n_panels: int) -> list:
