@@ -115,9 +115,9 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     input_frequencies : int or 'auto', default='auto'
         Number of frequencies of the Fourier features of each numeric feature: a sine and a cosine
         of the scaled feature for each of the frequencies 1/4, 1/2, 1, ... per standard deviation,
-        which help if y is a smooth curve of single features. 'auto' is 4 if `input_bins` is not 0,
-        else 0. Numeric features with one or two distinct values have none, and neither does a
-        sparse X.
+        which help if y is a smooth curve of single features. 'auto' is 4 in NormNetRegressor if
+        `input_bins` is not 0, else 0. Numeric features with one or two distinct values have none,
+        and neither does a sparse X.
 
     scale_inputs : {'standard', 'robust'} or None, default='standard'
         Scale of the numeric features, measured on the training rows and weighted by

@@ -172,7 +172,7 @@ def trainer_of(model, X):
     [
         ({"hidden_layer_sizes": (50, 30), "batch_size": 64}, 64 * 120 * 50),
         ({"hidden_layer_sizes": (50, 300), "batch_size": 64}, 64 * 50 * 300),
-        ({"hidden_layer_sizes": (50,), "batch_size": 64, "input_bins": 2}, 64 * 360 * 50),
+        ({"hidden_layer_sizes": (50,), "batch_size": 64, "input_bins": 2}, 64 * 1320 * 50),
         ({"hidden_layer_sizes": (50,), "solver": "lbfgs"}, 300 * 120 * 50),
         ({"hidden_layer_sizes": (), "batch_size": 64}, 64 * 120),
     ],
@@ -191,12 +191,12 @@ def test_the_product_with_a_sparse_x_does_not_count():
 
 
 def test_the_default_network_has_one_thread_for_small_data_only():
-    data = np.random.default_rng(0).normal(size=(20_000, 14))  # with bins, 98 inputs
+    data = np.random.default_rng(0).normal(size=(20_000, 14))  # with bins and waves, 210 inputs
 
     def largest(n_rows):
         return trainer_of(NormNetRegressor(), data[:n_rows]).largest_product
 
     # A tenth of the rows is held out.
-    sizes = [largest(n_rows) for n_rows in (1000, 4200, 4400, 20_000)]
+    sizes = [largest(n_rows) for n_rows in (1000, 1900, 4400, 20_000)]
     assert [size <= SMALL_PRODUCT for size in sizes] == [True, True, False, False]
     assert all(one <= other for one, other in pairwise(sizes))

@@ -150,7 +150,8 @@ def test_all_that_looks_at_rows_encodes_them():
 
 
 def test_bins_of_numbers_next_to_categories():
-    model = fitted(REGRESSOR, X, T, input_bins=6, bin_strategy="quantile")
+    settings = {"input_bins": 6, "bin_strategy": "quantile", "input_frequencies": 2}
+    model = fitted(REGRESSOR, X, T, **settings)
     edges = dict(zip(X, model.bin_edges_, strict=True))
     assert [name for name in X if edges[name] is not None] == ["age", "income"]
     numbers = X[["age", "income"]]
@@ -158,7 +159,7 @@ def test_bins_of_numbers_next_to_categories():
         np.quantile(x.dropna(), np.arange(7) / 6, method="inverted_cdf") for _, x in numbers.items()
     ]
     assert_array_equal([edges["age"], edges["income"]], quantiles)
-    assert model.coefs_[0].shape[0] == by_hand(X, slice(400)).shape[1] + 2 * 6
+    assert model.coefs_[0].shape[0] == by_hand(X, slice(400)).shape[1] + 2 * (6 + 4)
     assert np.isfinite(model.predict(NEW)).all()
 
 

@@ -438,7 +438,7 @@ def test_nothing_is_measured_on_held_out_rows(kind):
         other_y[held_out] += 1e3
     after = model._prepare_fit(other_X, other_y)
     assert_array_equal(after.held_out.numbers, held_out)
-    assert_array_equal(after.inputs.encode(X), before.inputs.encode(X))
+    assert_array_equal(after.inputs.encoder.encode(X), before.inputs.encoder.encode(X))
     assert_array_equal(after.trainers[0].network.parameters, before.trainers[0].network.parameters)
     if kind is NormNetRegressor:
         assert_array_equal(after.target_scaling, before.target_scaling)

@@ -35,7 +35,7 @@ def test_what_columns_become(scale):
     age, same, smokes, color, city = input_summary(model)
     word = scale and "scaled"
     assert [x.column for x in (age, same, smokes, color, city)] == list(X.columns)
-    missing = "in 3 bins, with an indicator of missing values"
+    missing = "in 3 bins, with 4 frequencies, with an indicator of missing values"
     assert age.becomes == f"{word or 'unscaled'}, {missing}"
     assert same.becomes == ("constant" if scale else "unscaled")
     assert (smokes.becomes, color.becomes) == ("a 0/1 input", "4 0/1 inputs")
