@@ -259,6 +259,8 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         ValueError
             If a parameter or the data are invalid, or if the weights have become infinite
             or NaN. The estimator is then the same as before the call.
+        OSError
+            If the file of a `checkpoint` cannot be written.
         KeyboardInterrupt
             If you press Ctrl+C. The estimator is then the same as before the call.
 

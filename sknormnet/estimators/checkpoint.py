@@ -34,8 +34,9 @@ class Checkpoint:
     -----
     **What is saved.** The state of each network: its parameters, the statistics of batch norm, its
     best epoch, the state of the optimizer and of the random generators, patience and history.
-    Everything before training is done anew when a fit goes on. ``solver='lbfgs'`` cannot go on
-    after an iteration: only its end is saved. `partial_fit` saves nothing.
+    Everything before training is done anew when a fit goes on. While it trains, a copy of the
+    state is held in memory. ``solver='lbfgs'`` cannot go on after an iteration: only its end is
+    saved. `partial_fit` saves nothing.
 
     **Safety.** A new file is written to the disk completely before it replaces the last one. If
     that fails, for instance because the disk is full, `fit` raises the error. While a fit

@@ -4,7 +4,7 @@ import hashlib
 import math
 import pickle
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib import import_module
 from typing import Any
 
 import joblib
@@ -17,7 +17,7 @@ from sknormnet.estimators.rows import Rows
 
 READ = 2**20  # numbers that are hashed at once
 LONG = 60  # letters of a value that messages show
-PACKAGES = "numpy", "scipy", "scikit-learn", "sknormnet"
+PACKAGES = "numpy", "scipy", "sklearn", "sknormnet"
 UNUSED = {"checkpoint", "verbose"}  # parameters that do not change the result
 Fingerprint = dict[str, str]
 
@@ -42,7 +42,8 @@ def fingerprint_of(
     columns = to_plain(estimator._columns), getattr(estimator, "feature_names_in_", None)
     values |= {"the columns": columns, "the classes": getattr(estimator, "classes_", None)}
     found = {name: described(value) for name, value in (values | dict(others)).items()}
-    return found | {f"the version of {name}": version(name) for name in PACKAGES}
+    versions = {f"the version of {name}": import_module(name).__version__ for name in PACKAGES}
+    return found | versions
 
 
 def _data_of(rows: Rows, suffix: str = "") -> dict[str, Any]:
@@ -62,15 +63,15 @@ def differences(saved: Fingerprint, now: Fingerprint) -> str:
 def described(value: Any) -> str:
     """Return a text that differs for values that differ, and is the same in each process."""
     value = plain(value)
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return f"{value.dtype} {value.shape} {_digest(value)}"
+    if _is_simple(value) and len(repr(value)) <= LONG:
+        return repr(value)
+    if isinstance(value, np.ndarray):
+        content = joblib.hash(value.tolist()) if value.dtype == object else _digest(value)
+        return f"{value.dtype} {value.shape} {content}"
     if issparse(value):
         return f"sparse {value.shape} {_digest(value.data, value.indices, value.indptr)}"
     if isinstance(value, np.random.RandomState):
-        return "RandomState"  # drawn from before; the seed that it gave is in the file
-    text = repr(value)
-    if _is_simple(value) and len(text) <= LONG:
-        return text
+        return "RandomState"  # the seed that it gave is in the file
     if isinstance(value, dict | list | tuple):
         items = list(value.items()) if isinstance(value, dict) else value
         content = joblib.hash([described(x) for x in items])

@@ -81,14 +81,15 @@ class SavedFit:
         with locked(self._path), exit_on_sigterm():
             try:
                 yield self._after_epoch
+                self._snapshots = {trainer: trainer.snapshot() for trainer in trainers}
+                self._is_behind = True
+                self._save()
             except OSError:  # perhaps of a save
                 raise
             except BaseException:
                 if self._is_behind:
                     self._save()
                 raise
-            self._snapshots = {trainer: trainer.snapshot() for trainer in trainers}
-            self._save()
 
     def _after_epoch(self, trainers: Sequence[BaseTrainer]) -> None:
         snapshots = {trainer: trainer.snapshot() for trainer in trainers}
