@@ -13,9 +13,8 @@ from sknormnet.nn.initializers import INITIALIZERS, Initializer
 from sknormnet.nn.mlp import mlp
 from sknormnet.nn.network import Network
 
-FEW_ROWS = 100
-# keep_prob="auto", by the smallest number of rows that it is for
-AUTO_KEEP_PROB = {1000: 0.8, FEW_ROWS: 0.6, 0: 1.0}
+# keep_prob="auto" is 0.8 from so many rows on, and so many per input; 0.6 below, and 1 for few rows
+MANY_ROWS, ROWS_PER_INPUT, FEW_ROWS = 1000, 20, 100
 OUTPUT = ACTIVATIONS["identity"]  # of the output layer, for init="auto"
 
 
@@ -99,8 +98,8 @@ class Architecture:
             check_activation(self.owner, activation, dtype)
         keep_probs = self.keep_probs
         if keep_probs is None:
-            keep_prob = next(x for least, x in AUTO_KEEP_PROB.items() if n_rows >= least)
-            keep_probs = (keep_prob if self.allows_dropout else 1.0,) * len(self.hidden)
+            keep_prob = _auto_keep_prob(n_rows, inputs.n_columns) if self.allows_dropout else 1.0
+            keep_probs = (keep_prob,) * len(self.hidden)
         return mlp(
             inputs.n_outputs,
             self.hidden,
@@ -115,6 +114,12 @@ class Architecture:
             input_keep_prob=self.input_keep_prob,
             dtype=dtype,
         )
+
+
+def _auto_keep_prob(n_rows: float, n_inputs: int) -> float:
+    if n_rows < FEW_ROWS:
+        return 1.0
+    return 0.8 if n_rows >= max(MANY_ROWS, ROWS_PER_INPUT * n_inputs) else 0.6
 
 
 def _hidden_sizes(sizes: Any) -> tuple[int, ...]:

@@ -171,10 +171,11 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
     keep_prob : float, 'auto', or array-like of shape (n_hidden_layers,), default='auto'
         Probability of keeping a hidden unit in a training step (dropout), in (0, 1]: one for all
         hidden layers, or one per layer [2]_. It is 1 minus the dropout rate. 'auto' is 0.8 from
-        1,000 rows on, 0.6 from 100 rows on, and 1.0 for fewer rows or if ``solver='lbfgs'``. The
-        probability is rounded to a multiple of 1/65536, and at least 1/65536. In training, the
-        outputs of the units that are kept are divided by it (inverted dropout). Prediction keeps
-        all units and needs no correction.
+        1,000 rows and 20 rows per column on, 0.6 from 100 rows on, and 1.0 for fewer rows or if
+        ``solver='lbfgs'``; a column in 0/1 inputs counts once for each. The probability is rounded
+        to a multiple of 1/65536, and at least 1/65536. In training, the outputs of the units that
+        are kept are divided by it (inverted dropout). Prediction keeps all units and needs no
+        correction.
 
     input_keep_prob : float, default=1.0
         Probability of keeping an input in a training step, in (0, 1]; see `keep_prob`.

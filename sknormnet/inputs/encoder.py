@@ -61,6 +61,11 @@ class InputEncoder:
         return self.numeric.n_outputs + (self.categorical.n_outputs if self.categorical else 0)
 
     @property
+    def n_columns(self) -> int:
+        """Number of columns, with one for each level of those in 0/1 inputs."""
+        return self.numeric.n_columns + (self.categorical.n_outputs if self.categorical else 0)
+
+    @property
     def embedding_sizes(self) -> tuple[int, ...]:
         """Sizes of the embedded columns, whose level numbers are the last outputs."""
         return self.categorical.embedding_sizes if self.categorical else ()

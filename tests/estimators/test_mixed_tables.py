@@ -159,7 +159,7 @@ def test_bins_of_numbers_next_to_categories():
         np.quantile(x.dropna(), np.arange(7) / 6, method="inverted_cdf") for _, x in numbers.items()
     ]
     assert_array_equal([edges["age"], edges["income"]], quantiles)
-    assert model.coefs_[0].shape[0] == by_hand(X, slice(400)).shape[1] + 2 * (6 + 4)
+    assert model.coefs_[0].shape[0] == by_hand(X, slice(400)).shape[1] + 2 * 6 + 3 * 4
     assert np.isfinite(model.predict(NEW)).all()
 
 

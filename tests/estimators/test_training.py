@@ -198,6 +198,16 @@ def test_automatic_dropout(rows, settings, keep_prob):
     assert_array_equal(one.predict(X), other.predict(X))
 
 
+@pytest.mark.parametrize(("n_columns", "keep_prob"), [(50, 0.8), (51, 0.6)])
+def test_automatic_dropout_of_wide_tables(n_columns, keep_prob):
+    x = np.random.default_rng(0).normal(size=(1000, n_columns))
+    one, other = (
+        NormNetRegressor(**SMALL | {"max_iter": 1}, keep_prob=keep).fit(x, x[:, 0])
+        for keep in ("auto", keep_prob)
+    )
+    assert_array_equal(one.predict(x), other.predict(x))
+
+
 def test_automatic_dropout_counts_the_rows_that_count():
     weight = np.zeros(len(X))
     weight[:99] = 1
