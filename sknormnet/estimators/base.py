@@ -616,8 +616,9 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         if settings.continues:
             encoder = self._inputs
             if settings.call is Call.CHUNK:
-                warn_of_values_outside_bins(rows, encoder, self._column_name)
-                encoder = fit_more(encoder, rows.X, rows=rows.numbers, weight=rows.weight)
+                X, _, weight = rows.some()
+                warn_of_values_outside_bins(X, encoder, self._column_name)
+                encoder = fit_more(encoder, X, weight=weight, n_rows=len(rows))
             return Inputs(encoder, keep_inputs(encoder, rows.X))
         n_bins, n_frequencies = settings.input_bins, settings.input_frequencies
         if n_bins is None:

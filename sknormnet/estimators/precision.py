@@ -10,7 +10,6 @@ from sknormnet.estimators.rows import Rows
 from sknormnet.training.batches import uneven
 
 FAR = 1e4  # standard deviations from 0
-ROUNDING = 16 * np.finfo(np.float64).eps  # spread of a constant column, relative to its values
 
 
 def moments(y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -51,8 +50,8 @@ def mean_and_std(X: Any) -> tuple[np.ndarray, np.ndarray]:
         mean = np.where(is_present, X, 0).sum(axis=0) / n_rows
         deviation = np.where(is_present, X - mean, 0)
         std = np.sqrt(np.square(deviation, out=deviation).sum(axis=0) / n_rows)
-    # Whether the mean of a constant is exact depends on its unit.
-    std[std <= ROUNDING * np.abs(mean)] = 0
+    # The mean of a constant has a rounding error that depends on its unit.
+    std[std <= len(X) * np.finfo(np.float64).eps * np.abs(mean)] = 0
     return mean, np.where(np.isnan(std), np.inf, std)
 
 

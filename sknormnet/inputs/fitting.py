@@ -79,20 +79,10 @@ def fit_inputs(
     is_numeric = counts == 0
     missing_share = np.zeros(X.shape[1])
     columns = None if is_numeric.all() else np.flatnonzero(is_numeric)
-    scales = measure_scales(training, columns, method=scale, dtype=dtype)
-    missing_share[is_numeric] = scales.missing_share
     if issparse(X):
         n_bins = n_frequencies = 0
-    numeric = NumericEncoder(
-        scale,
-        scales.center[None],
-        scales.scale[None],
-        tuple(np.flatnonzero(scales.missing_share).tolist()),
-        *_bins(training, columns, n_bins),
-        np.dtype(dtype),
-        scales.n_seen[None],
-        with_waves=_varied(training, columns) if n_frequencies else (),
-        n_frequencies=n_frequencies,
+    numeric, missing_share[is_numeric] = _fit_numeric(
+        training, columns, method=scale, n_bins=n_bins, n_frequencies=n_frequencies, dtype=dtype
     )
     categorical = None
     if columns is not None:
@@ -113,31 +103,46 @@ def fit_inputs(
     )
 
 
-def _bins(
-    rows: Rows, columns: np.ndarray | None, n_bins: int
-) -> tuple[tuple[int, ...], np.ndarray]:
-    """Return which numeric columns are put into bins, and the edges of the bins."""
-    if n_bins == 0:
-        return (), np.zeros((1, 0))
-    sample, target, weight = rows.sample(columns)
-    binned = binned_columns(sample, target, n_bins)
-    if not binned:
-        return (), np.zeros((n_bins + 1, 0))
-    return binned, bin_edges(sample[:, binned], target, n_bins=n_bins, weight=weight)
+def _fit_numeric(
+    rows: Rows,
+    columns: np.ndarray | None,
+    *,
+    method: str | None,
+    n_bins: int,
+    n_frequencies: int,
+    dtype: Any,
+) -> tuple[NumericEncoder, np.ndarray]:
+    """Fit the encoder of numeric columns, and return their shares of missing values.
 
-
-def _varied(rows: Rows, columns: np.ndarray | None) -> tuple[int, ...]:
-    """Return which numeric columns have more than two distinct values."""
-    sample, *_ = rows.sample(columns)
-    return tuple(k for k, x in enumerate(sample.T) if len(distinct(x)) > 2)
+    None stands for all columns.
+    """
+    scales = measure_scales(rows, columns, method=method, dtype=dtype)
+    binned: tuple[int, ...] = ()
+    with_waves: tuple[int, ...] = ()
+    edges = np.zeros((n_bins + 1, 0))
+    if n_bins or n_frequencies:
+        sample, target, weight = rows.sample(columns)
+        if n_frequencies:
+            with_waves = tuple(k for k, x in enumerate(sample.T) if len(distinct(x)) > 2)
+        if n_bins and (binned := binned_columns(sample, target, n_bins)):
+            edges = bin_edges(sample[:, binned], target, n_bins=n_bins, weight=weight)
+    encoder = NumericEncoder(
+        method,
+        scales.center[None],
+        scales.scale[None],
+        tuple(np.flatnonzero(scales.missing_share).tolist()),
+        binned,
+        edges,
+        np.dtype(dtype),
+        scales.n_seen[None],
+        with_waves,
+        n_frequencies,
+    )
+    return encoder, scales.missing_share
 
 
 def fit_more(
-    encoder: InputEncoder,
-    X: Any,
-    *,
-    rows: np.ndarray | None = None,
-    weight: np.ndarray | None = None,
+    encoder: InputEncoder, X: Any, *, weight: np.ndarray | None = None, n_rows: int | None = None
 ) -> InputEncoder:
     """Return an encoder whose centers and scales are those of its training rows and of new rows.
 
@@ -148,10 +153,10 @@ def fit_more(
     encoder : InputEncoder
         Of the rows so far.
     X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-    rows : ndarray of int or None
-        Indices of the new rows; None for all rows.
     weight : ndarray of shape (n_samples,) or None
-        Sample weights of all rows of X.
+        Sample weights.
+    n_rows : int or None
+        The number of rows that X stands for, if it is a sample of them.
 
     Returns
     -------
@@ -163,5 +168,7 @@ def fit_more(
     if encoder.keeps_zeros != issparse(X):
         X = csr_array(X) if encoder.keeps_zeros else X.toarray()
     columns = None if encoder.categorical is None else np.array(encoder.numeric_columns, int)
-    new = measure_scales(Rows(X, rows, weight), columns, method=numeric.method, dtype=numeric.dtype)
-    return replace(encoder, numeric=pooled(numeric, new))
+    rows = Rows(X, None, weight)
+    new = measure_scales(rows, columns, method=numeric.method, dtype=numeric.dtype)
+    share = 1.0 if n_rows is None else n_rows / len(rows)
+    return replace(encoder, numeric=pooled(numeric, new._replace(n_seen=share * new.n_seen)))
