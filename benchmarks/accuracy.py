@@ -3,7 +3,8 @@
 ``python -m benchmarks.accuracy DIR`` reads every ``NAME.npz`` in DIR: arrays ``X`` of shape
 (n_rows, n_features), numbers without gaps, and ``y``, whole numbers for classification or
 floats for regression. With ``--tables``, it reads every ``NAME.csv.gz`` instead: tables whose
-last column is the target, numbers for regression or words for classification. A file
+last column is the target, numbers for regression or words for classification, and prints a
+second table for those with categories; CatBoost is compared if it is installed. A file
 ``meta.json`` may list the categorical columns of each, as ``{NAME: {"task": "regression",
 "categorical_raw_columns": [...]}}``; by default, they are the columns of words.
 
@@ -15,6 +16,7 @@ import argparse
 import json
 import time
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -267,6 +269,7 @@ def measure(
             r2 = r2_score(y_test, np.ravel(estimator.predict(X_test)))
             scores = {"nRMSE": float(np.sqrt(1 - r2))}
     run = {"set": path.name.partition(".")[0], "model": model, "seed": seed, "rows": n_rows}
+    run |= {"categorical": X.select_dtypes("category").shape[1]} if path.suffix == ".gz" else {}
     run |= {"flip": flip} if flip else {}
     return run | scores | {"fit seconds": seconds}
 
@@ -292,7 +295,7 @@ def _calibration_error(right: np.ndarray, confidence: np.ndarray) -> float:
     return float(np.abs(np.bincount(numbers, right - confidence)).sum() / len(right))
 
 
-def compare(runs: list[dict]) -> str:
+def compare(runs: list[dict], of: str = "") -> str:
     """Geometric means of the ratios to the baseline, and the share of sets where it is beaten.
 
     The ratios of a set's seeds are averaged first, so that each set counts alike.
@@ -315,7 +318,7 @@ def compare(runs: list[dict]) -> str:
             means = np.array([np.mean(x) for x in logs.values()])
             cells.append(f"{np.exp(means.mean()):.3f} ({(means < 0).mean():.0%})" if logs else None)
         rows[model] = cells
-    title = f"Ratios to {BASELINE}, geometric means; lower is better (share of sets below 1)"
+    title = f"Ratios to {BASELINE}{of}, geometric means; lower is better (share of sets below 1)"
     return table(title, [*METRICS], rows)
 
 
@@ -334,7 +337,9 @@ def main() -> None:
     paths = sorted(arguments.folder.glob(pattern))
     if not paths:
         parser.error(f"DIR must hold files {pattern}. Got {arguments.folder} instead.")
-    default = [x for x in TABLE_MODELS if x != "CatBoost"] if arguments.tables else DEFAULT
+    has_catboost = find_spec("catboost") is not None
+    tables = [x for x in TABLE_MODELS if x != "CatBoost" or has_catboost]
+    default = tables if arguments.tables else DEFAULT
     lines = arguments.results.read_text().splitlines() if arguments.results.exists() else []
     chosen = [BASELINE, *(arguments.models or default), *(ABLATIONS if arguments.ablate else ())]
     models = dict.fromkeys(chosen)
@@ -353,7 +358,10 @@ def main() -> None:
     # What has been run before but not asked for now stays out of the table.
     runs = [run for run in runs if run["model"] in models]
     sets, seeds = {path.name.partition(".")[0] for path in paths}, set(arguments.seeds)
-    print(compare([run for run in runs if run["set"] in sets and run["seed"] in seeds]))
+    runs = [run for run in runs if run["set"] in sets and run["seed"] in seeds]
+    print(compare(runs))
+    if with_categories := [run for run in runs if run.get("categorical")]:
+        print(compare(with_categories, " on tables with categories"))
 
 
 if __name__ == "__main__":

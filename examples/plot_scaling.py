@@ -6,8 +6,8 @@ The players of a basketball club are described by age (up to 100 years), height 
 weight (up to 300 pounds). These units affect training: the loss is steep along the weights of
 inputs with large values and flat along the others, so no learning rate suits both. Standardized
 inputs, with mean 0 and standard deviation 1, remove this problem. Batch norm rescales the hidden
-layers only. The inputs should be scaled in the pipeline, as LeCun, Bottou, Orr and Müller explain
-("Efficient BackProp", 1998).
+layers only. The inputs should be scaled, as LeCun, Bottou, Orr and Müller explain ("Efficient
+BackProp", 1998). The networks do so by themselves, unless ``scale_inputs=None``, as here.
 """
 
 import warnings

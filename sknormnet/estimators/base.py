@@ -54,10 +54,14 @@ from sknormnet.estimators.rows import (
     split_rows,
     without_overflow,
 )
-from sknormnet.estimators.scale_warnings import warn_of_another_scale, warn_of_poor_training
+from sknormnet.estimators.scale_warnings import (
+    warn_of_another_scale,
+    warn_of_poor_training,
+    warn_of_values_outside_bins,
+)
 from sknormnet.estimators.settings import Call, Settings, TargetSettings, resolve, uses_minibatches
 from sknormnet.estimators.unused_parameters import warn_of_unused_parameters
-from sknormnet.inputs import InputEncoder, fit_inputs
+from sknormnet.inputs import InputEncoder, fit_inputs, fit_more
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.losses import ClassificationLoss, Loss
@@ -572,8 +576,11 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
 
     def _choose_inputs(self, rows: Rows, settings: Settings, dtype: np.dtype) -> InputEncoder:
         """Return the encoder of the inputs, fitted to the training rows."""
-        if settings.continues:
+        if settings.continues and settings.call is not Call.CHUNK:
             return self._inputs
+        if settings.continues:
+            warn_of_values_outside_bins(rows, self._inputs, self._column_name)
+            return fit_more(self._inputs, rows.X, rows=rows.numbers, weight=rows.weight)
         return fit_inputs(
             rows.X,
             rows=rows.numbers,

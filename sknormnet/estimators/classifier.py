@@ -127,6 +127,7 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
 
         A constant feature becomes 0. Features of a sparse X are divided by the root mean square
         of their nonzero values, and not centered.
+        `partial_fit` goes on measuring: its scale is that of all rows so far.
 
     categorical_features : 'from_dtype', None or array-like, default='from_dtype'
         The categorical features: with 'from_dtype', the columns of a DataFrame with text,

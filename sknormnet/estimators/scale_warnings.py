@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sknormnet.estimators.precision import mean_and_std
 from sknormnet.estimators.prepared import PreparedFit
 from sknormnet.estimators.rows import FEW_ROWS, Rows
+from sknormnet.inputs import InputEncoder, listed
 from sknormnet.nn.losses import Loss
 
 ColumnName = Callable[[int], str]
@@ -76,7 +77,7 @@ def warn_of_poor_training(fit: PreparedFit, column_name: ColumnName) -> None:
         message = (
             f"Training has {'failed' if failed else 'learned little'}: the loss is {loss:.3g}, and"
             f" the loss of a constant prediction is {constant_loss:.3g}."
-            f" {_remedy(fit.settings.owner, columns, is_sparse=issparse(X))}"
+            f" {_remedy(columns)}"
         )
         warnings.warn(message, ConvergenceWarning, stacklevel=2)
 
@@ -118,14 +119,11 @@ def _varies(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     return std > ROUNDING * np.maximum(std.max(), np.abs(mean))
 
 
-def _remedy(name: str, columns: list[Column], *, is_sparse: bool) -> str:
+def _remedy(columns: list[Column]) -> str:
     if not columns:
         return "Lower learning_rate_init, or set max_grad_norm=1."
-    scaler = "MaxAbsScaler" if is_sparse else "StandardScaler"
-    return (
-        f"The inputs are not scaled, for example {', '.join(map(str, columns))}."
-        f" Scale them with make_pipeline({scaler}(), {name}())."
-    )
+    found = ", ".join(map(str, columns))
+    return f"The inputs are not scaled, for example {found}. Set scale_inputs='standard'."
 
 
 # ------------------------------------------------------------------------ before training
@@ -180,3 +178,29 @@ def _on_another_scale(X: np.ndarray, X_val: np.ndarray) -> list[int]:
     if 2 * narrow.sum() > varies.sum():
         found |= narrow
     return np.flatnonzero(found).tolist()
+
+
+def warn_of_values_outside_bins(rows: Rows, inputs: InputEncoder, column_name: ColumnName) -> None:
+    """Warn if most values of a column lie outside the bins of the first call.
+
+    A column that was constant there has no bins: all other values lie outside.
+    """
+    numeric = inputs.numeric
+    if not numeric.n_bins or issparse(rows.X):
+        return
+    low, high = np.full((2, numeric.n_columns), [[-np.inf], [np.inf]])
+    constant = numeric.scale[0] == 0
+    low[constant] = high[constant] = numeric.center[0, constant]
+    binned = list(numeric.binned)
+    low[binned], high[binned] = numeric.bin_edges[[0, -1]]
+    X = rows.some()[0][:, list(inputs.numeric_columns)]
+    share = ((X < low) | (X > high)).mean(axis=0)
+    found = np.flatnonzero(share > 0.5).tolist()
+    if found:
+        names = listed(column_name(inputs.numeric_columns[k]) for k in found)
+        warnings.warn(
+            f"Most values of {names} lie outside the bins, which are those of the first call."
+            " Begin with rows that are like later ones, or set input_bins=0.",
+            UserWarning,
+            stacklevel=2,
+        )

@@ -11,12 +11,10 @@ LEAST_SHARE, LEAST_ROWS = 1 / 200 - 1e-9, 8 - 1e-6
 
 
 def binned_columns(sample: np.ndarray, target: np.ndarray | None, n_bins: int) -> tuple[int, ...]:
-    """Return the columns that are put into bins; none if `n_bins` is 0.
+    """Return the columns that are put into bins.
 
     With a target, they have more than two distinct values, else more values than bins.
     """
-    if n_bins == 0:
-        return ()
     most = n_bins if target is None else 2
     return tuple(k for k, x in enumerate(sample.T) if len(distinct(x)) > most)
 

@@ -78,6 +78,10 @@ class CategoricalEncoder:
         starts = [self.entries(k).start for k in range(len(self.n_levels))]
         return self.shares[starts]
 
+    def level_shares(self, column: int) -> np.ndarray:
+        """Return the shares of the training weight of the levels of a column."""
+        return self.shares[self.entries(column)][FIRST:]
+
     def is_other(self, column: int) -> np.ndarray:
         """Return which levels of a column are encoded as unknown ones are."""
         own = self.table[self.entries(column)]
@@ -134,7 +138,7 @@ def fit_categorical(
     dtype,
 ) -> CategoricalEncoder:
     """Fit the encoder of categorical columns, with `n_levels` levels each."""
-    shares = level_shares(rows, columns, n_levels)
+    shares = measure_shares(rows, columns, n_levels)
     n_inputs, tables = zip(*(_table(x, one_hot_max, keep_absent) for x in shares), strict=True)
     return CategoricalEncoder(
         tuple(n_levels.tolist()),
@@ -145,7 +149,7 @@ def fit_categorical(
     )
 
 
-def level_shares(rows: Rows, columns: np.ndarray, n_levels: np.ndarray) -> list[np.ndarray]:
+def measure_shares(rows: Rows, columns: np.ndarray, n_levels: np.ndarray) -> list[np.ndarray]:
     """Return for each column the shares of missing values, unknown levels and each level."""
     shares = [np.zeros(n + FIRST) for n in n_levels]
     for x, weight in rows.chunks(columns):

@@ -42,6 +42,10 @@ def _check_numeric(encoder: NumericEncoder, n_columns: int) -> None:
     _check(np.isfinite(center).all(), "center")
     has_inverse = scale >= 1 / np.finfo(encoder.dtype).max
     _check(np.isfinite(scale).all() and ((scale == 0) | has_inverse).all(), "scale")
+    n_seen = encoder.n_seen
+    if n_seen is not None:
+        _check(n_seen.shape == center.shape and np.isfinite(n_seen).all(), "n_seen")
+        _check((n_seen >= 0).all(), "n_seen")
     for chosen in (encoder.with_missing, encoder.binned):
         is_column = all(0 <= k < n_columns for k in chosen)
         _check(is_column and chosen == tuple(sorted({*chosen})), "with_missing and binned")

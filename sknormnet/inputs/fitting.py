@@ -1,15 +1,18 @@
 """Fit the encoder of the inputs on training rows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 
+from sknormnet.inputs.bins import bin_edges, binned_columns
 from sknormnet.inputs.categorical import fit_categorical
 from sknormnet.inputs.encoder import InputEncoder
 from sknormnet.inputs.measures import Rows
-from sknormnet.inputs.numeric import fit_numeric, fit_sparse
+from sknormnet.inputs.numeric import NumericEncoder
+from sknormnet.inputs.scales import measure_scales, pooled
 
 ONE_HOT_MAX = 32  # levels; embeddings have brought nothing on tables with fewer
 
@@ -71,15 +74,20 @@ def fit_inputs(
         counts[:] = n_levels
     is_numeric = counts == 0
     missing_share = np.zeros(X.shape[1])
-    if issparse(X):
-        numeric, missing_share[:] = fit_sparse(training, method=scale, dtype=dtype)
-    else:
-        columns = None if is_numeric.all() else np.flatnonzero(is_numeric)
-        numeric, missing_share[is_numeric] = fit_numeric(
-            training, columns, method=scale, n_bins=n_bins, dtype=dtype
-        )
+    columns = None if is_numeric.all() else np.flatnonzero(is_numeric)
+    scales = measure_scales(training, columns, method=scale, dtype=dtype)
+    missing_share[is_numeric] = scales.missing_share
+    numeric = NumericEncoder(
+        scale,
+        scales.center[None],
+        scales.scale[None],
+        tuple(np.flatnonzero(scales.missing_share).tolist()),
+        *_bins(training, columns, 0 if issparse(X) else n_bins),
+        np.dtype(dtype),
+        scales.n_seen[None],
+    )
     categorical = None
-    if not is_numeric.all():
+    if columns is not None:
         categorical = fit_categorical(
             *(training, np.flatnonzero(~is_numeric), counts[~is_numeric]),
             one_hot_max=one_hot_max,
@@ -95,3 +103,51 @@ def fit_inputs(
         categorical,
         missing_share,
     )
+
+
+def _bins(
+    rows: Rows, columns: np.ndarray | None, n_bins: int
+) -> tuple[tuple[int, ...], np.ndarray]:
+    """Return which numeric columns are put into bins, and the edges of the bins."""
+    if n_bins == 0:
+        return (), np.zeros((1, 0))
+    sample, target, weight = rows.sample(columns)
+    binned = binned_columns(sample, target, n_bins)
+    if not binned:
+        return (), np.zeros((n_bins + 1, 0))
+    return binned, bin_edges(sample[:, binned], target, n_bins=n_bins, weight=weight)
+
+
+def fit_more(
+    encoder: InputEncoder,
+    X: Any,
+    *,
+    rows: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+) -> InputEncoder:
+    """Return an encoder whose centers and scales are those of its training rows and of new rows.
+
+    Levels, bins and indicators, and so the inputs of the network, stay the same.
+
+    Parameters
+    ----------
+    encoder : InputEncoder
+        Of the rows so far.
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+    rows : ndarray of int or None
+        Indices of the new rows; None for all rows.
+    weight : ndarray of shape (n_samples,) or None
+        Sample weights of all rows of X.
+
+    Returns
+    -------
+    encoder : InputEncoder
+    """
+    numeric = encoder.numeric
+    if numeric.method is None or numeric.n_seen is None:
+        return encoder
+    if encoder.keeps_zeros != issparse(X):
+        X = csr_array(X) if encoder.keeps_zeros else X.toarray()
+    columns = None if encoder.categorical is None else np.array(encoder.numeric_columns, int)
+    new = measure_scales(Rows(X, rows, weight), columns, method=numeric.method, dtype=numeric.dtype)
+    return replace(encoder, numeric=pooled(numeric, new))

@@ -77,12 +77,15 @@ class Rows:
             x = self.X[rows if self.numbers is None else self.numbers[rows]]
             yield (x if columns is None else x[:, columns]), share
 
-    def sample(self) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    def sample(
+        self, columns: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Return up to 10,000 evenly spaced rows of X, their targets, and their weights."""
         chosen = np.linspace(0, len(self) - 1, min(len(self), SAMPLE_ROWS)).astype(int)
         rows = chosen if self.numbers is None else self.numbers[chosen]
         target = None if self._target is None else self._target[rows]
-        return self.X[rows], target, None if self.weight is None else self.weight[chosen]
+        x = self.X[rows] if columns is None else self.X[rows][:, columns]
+        return x, target, None if self.weight is None else self.weight[chosen]
 
 
 def ranges(rows: Rows, columns: np.ndarray | None = None) -> Ranges:
@@ -125,10 +128,10 @@ def standard_deviations(rows: Rows, columns: np.ndarray | None, found: Ranges) -
     return unit * np.sqrt(variance / np.where(seen > 0, seen, 1))
 
 
-def nonzero_size(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+def nonzero_size(rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the root mean square of the nonzero values of each column of a sparse X.
 
-    Also return the shares of missing values. Both are 0 for a column without any.
+    Also return the shares of nonzero and of missing values. All are 0 for a column without any.
     """
     n_columns = rows.X.shape[1]
     largest, total, seen, missing_share = np.zeros((4, n_columns))
@@ -143,7 +146,7 @@ def nonzero_size(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         seen += np.bincount(x.indices, weight * (value != 0) * ~is_missing, n_columns)
         value[is_missing] = 0
         total += np.bincount(x.indices, weight * value**2, n_columns)
-    return unit * np.sqrt(total / np.where(seen > 0, seen, 1)), missing_share
+    return unit * np.sqrt(total / np.where(seen > 0, seen, 1)), seen, missing_share
 
 
 def _chunks(rows: Rows, columns: np.ndarray | None) -> Iterator[tuple]:

@@ -6,12 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from sknormnet.inputs.bins import bin_edges, binned_columns, quantiles_of_present
-from sknormnet.inputs.measures import Rows, nonzero_size, ranges, standard_deviations
-
-ROUNDING = 16 * np.finfo(np.float64).eps  # spread of a constant column, relative to its values
 NARROW = 1e-12  # narrower bins are steps
-QUARTILES = 0.25, 0.5, 0.75
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +40,9 @@ class NumericEncoder:
         In the unit of the column.
     dtype : dtype
         Working precision. The arrays are of float64 and are cast once.
+    n_seen : ndarray of shape (1, n_columns) or None
+        Number of values that center and scale were measured on. None, in states of earlier
+        versions, if that is not known.
 
     References
     ----------
@@ -62,6 +60,7 @@ class NumericEncoder:
     binned: tuple[int, ...]
     bin_edges: np.ndarray
     dtype: np.dtype
+    n_seen: np.ndarray | None = None
 
     @property
     def n_columns(self) -> int:
@@ -192,66 +191,3 @@ def clip_smoothly(z: np.ndarray, *, is_ordinary: bool) -> None:
     root *= 1 / 9
     root += 1
     z /= np.sqrt(root, out=root)
-
-
-def fit_numeric(
-    rows: Rows, columns: np.ndarray | None, *, method: str | None, n_bins: int, dtype: np.dtype
-) -> tuple[NumericEncoder, np.ndarray]:
-    """Fit the encoder of numeric columns of a dense X, and return their shares of missing values.
-
-    None stands for all columns.
-    """
-    found, (sample, target, weight) = ranges(rows, columns), rows.sample()
-    sample = sample if columns is None else sample[:, columns]
-    center, scale = found.mean, np.ones_like(found.mean)
-    size = np.maximum(np.abs(found.low), np.abs(found.high))
-    if method == "standard":
-        scale = standard_deviations(rows, columns, found)
-    elif method == "robust":
-        low, center, high = quantiles_of_present(sample, QUARTILES, weight)
-        # If half of the rows are equal, the range decides, as in the reference above.
-        scale = np.where(high > low, high - low, (found.high - found.low) / 2)
-        # A single value of 1e30 must not make the quartiles look like rounding errors.
-        size = np.where(high > low, np.maximum(np.abs(low), np.abs(high)), size)
-    scale = scale if method is None else without_rounding(scale, size, dtype)
-    binned = binned_columns(sample, target, n_bins)
-    edges = np.zeros((n_bins + 1, 0))
-    if binned:
-        edges = bin_edges(sample[:, binned], target, n_bins=n_bins, weight=weight)
-    encoder = NumericEncoder(
-        method,
-        center[None],
-        scale[None],
-        tuple(np.flatnonzero(found.missing_share).tolist()),
-        binned,
-        edges,
-        np.dtype(dtype),
-    )
-    return encoder, found.missing_share
-
-
-def fit_sparse(
-    rows: Rows, *, method: str | None, dtype: np.dtype
-) -> tuple[NumericEncoder, np.ndarray]:
-    """Fit the encoder of a sparse X, which keeps zeros, and return shares of missing values.
-
-    The scale of a column is the root mean square of its nonzero values.
-    """
-    scale, missing_share = nonzero_size(rows)
-    scale = without_rounding(scale, 0, dtype)
-    with_missing = tuple(np.flatnonzero(missing_share).tolist())
-    no_edges = np.zeros((1, 0))
-    center = np.zeros_like(scale)[None]
-    encoder = NumericEncoder(
-        method, center, scale[None], with_missing, (), no_edges, np.dtype(dtype)
-    )
-    return encoder, missing_share
-
-
-def without_rounding(scale: np.ndarray, size: np.ndarray | int, dtype: np.dtype) -> np.ndarray:
-    """Return the scale with 0 for columns of this size that vary by rounding errors only.
-
-    So do columns whose scale has no inverse in the working precision.
-    """
-    least = np.maximum(ROUNDING * size, 2 / float(np.finfo(dtype).max))
-    return np.where(scale > least, scale, 0)

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from sknormnet.inputs.errors import listed
+
 
 def chosen_columns(categorical_features: Any, n_columns: int, names: Sequence | None) -> np.ndarray:
     """Return the mask of the columns that `categorical_features` names.
@@ -30,6 +32,11 @@ def chosen_columns(categorical_features: Any, n_columns: int, names: Sequence | 
     chosen = np.asarray([] if categorical_features is None else categorical_features)
     if chosen.size == 0:
         return mask
+    if chosen.ndim != 1:
+        raise ValueError(
+            "categorical_features must be one-dimensional. Got an array-like of shape"
+            f" {chosen.shape} instead."
+        )
     if chosen.dtype.kind in "UO":
         mask[_named(chosen, names)] = True
     elif chosen.dtype.kind == "b":
@@ -71,7 +78,7 @@ def _named(chosen: np.ndarray, names: Sequence | None) -> list[int]:
     if unknown:
         raise ValueError(
             f"categorical_features has the name {unknown[0]!r}, which X has no column of. Its"
-            f" columns are {list(names)}."
+            f" columns are {listed(map(repr, names))}."
         )
     return [names.index(x) for x in chosen.tolist()]
 
@@ -94,18 +101,28 @@ def given_levels(
     if isinstance(categories, str) and categories == "auto":
         return {}
     columns = np.flatnonzero(mask).tolist()
-    if not isinstance(categories, dict):
-        if len(categories) != len(columns):
-            raise ValueError(
-                "categories must have one array-like for each categorical column"
-                f" ({len(columns)}). Got {len(categories)} instead."
-            )
-        return dict(zip(columns, categories, strict=True))
     labels = [k if names is None else names[k] for k in columns]
-    unknown = [x for x in categories if x not in labels]
-    if unknown:
+    if isinstance(categories, dict):
+        unknown = [x for x in categories if x not in labels]
+        if unknown:
+            raise ValueError(
+                f"categories has the column {unknown[0]!r}, which is not categorical. The"
+                f" categorical columns are {listed(map(repr, labels)) or 'none'}."
+            )
+        pairs = zip(columns, labels, strict=True)
+        given = {k: categories[x] for k, x in pairs if x in categories}
+    elif len(categories) == len(columns):
+        given = dict(zip(columns, categories, strict=True))
+    else:
         raise ValueError(
-            f"categories has the column {unknown[0]!r}, which is not categorical. The categorical"
-            f" columns are {labels}."
+            "categories must have one array-like for each categorical column, here for"
+            f" {listed(map(repr, labels)) or 'none'}. Got {len(categories)} instead."
         )
-    return {k: categories[x] for k, x in zip(columns, labels, strict=True) if x in categories}
+    for k, levels in given.items():
+        if np.asarray(levels, object).ndim != 1 or len(levels) == 0:
+            name = k if names is None else names[k]
+            raise ValueError(
+                f"categories must have an array-like of levels for column {name!r}. Got"
+                f" {levels!r} instead."
+            )
+    return given

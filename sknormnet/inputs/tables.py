@@ -15,6 +15,11 @@ from sknormnet.inputs.selection import chosen_columns, given_levels
 from sknormnet.inputs.values import is_missing
 
 CATEGORICAL_KINDS = "text", "category", "boolean"
+REMEDIES = {
+    "date": "Convert dates and durations to numbers, such as days since a date, or to text, such as"
+    " the month or the weekday.",
+    "other": "Convert each to numbers or to text, such as with astype(str), or drop it.",
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class TableColumns:
         numeric = [x for k, x in enumerate(columns) if k not in self.levels]
         if not self.levels and are_plain_numbers(columns):
             return np.asarray(X)
-        refuse_others(numeric)
+        refuse_others(numeric, in_fit=False)
         found = np.empty((X.shape[0], self.n_columns), self._dtype(numeric))
         for k, (column, out) in enumerate(zip(columns, found.T, strict=True)):
             self._fill(column, self._codes.get(k), out)
@@ -166,7 +171,8 @@ def read_columns(
     mask = chosen_columns(chosen, len(columns), names)
     if from_dtype:
         mask[:] = [x.kind in CATEGORICAL_KINDS for x in columns]
-    refuse_others([x for x, is_chosen in zip(columns, mask, strict=True) if not is_chosen])
+    numeric = [x for x, is_chosen in zip(columns, mask, strict=True) if not is_chosen]
+    refuse_others(numeric, in_fit=True)
     given, chosen = given_levels(categories, mask, names), np.flatnonzero(mask).tolist()
     levels = {k: levels_of(columns[k], given.get(k)) for k in chosen}
     return TableColumns(len(columns), names, levels)
@@ -202,28 +208,39 @@ def are_plain_numbers(columns: Sequence[Column]) -> bool:
 def levels_of(column: Column, given: Any) -> tuple:
     """Return the sorted levels of a column, or those that are given."""
     try:
-        found = column.levels() if given is None else set(np.asarray(given, object).tolist())
-        return tuple(sorted(x for x in found if not is_missing(x)))
+        levels = found = column.levels()
+        if given is not None:
+            levels = {x for x in np.asarray(given, object).tolist() if not is_missing(x)}
+        ordered = tuple(sorted(levels))
     except TypeError as error:
         raise ColumnError(
             f"The values of column {column} cannot be the levels of a category ({error})."
             " Convert them to text with astype(str)."
         ) from error
+    if found and not found & levels:
+        names, given = (listed(sorted(map(repr, x))) for x in (found, levels))
+        raise ValueError(
+            f"None of the levels that categories has for column {column} is in X. Those of X are"
+            f" {names}; categories has {given}."
+        )
+    return ordered
 
 
-def refuse_others(columns: Sequence[Column]) -> None:
-    """Raise an error if columns that should be numeric contain other values."""
+def refuse_others(columns: Sequence[Column], *, in_fit: bool) -> None:
+    """Raise an error if columns that should be numeric contain other values.
+
+    `in_fit` tells whether they may still be taken for something else.
+    """
     words = [str(x) for x in columns if x.kind in ("text", "category") and not x.has_numbers]
     if words:
-        raise ColumnError(
-            f"X has columns that are not numbers: {listed(words)}. Name them in"
-            " categorical_features, or leave it at 'from_dtype'."
-        )
-    others = [x for x in columns if x.kind in ("date", "other")]
+        remedy = "Name them in categorical_features, or leave it at 'from_dtype'."
+        if not in_fit:
+            remedy = "In fit, they were numbers or had no values."
+        raise ColumnError(f"X has columns that are not numbers: {listed(words)}. {remedy}")
+    others = [x for x in columns if x.kind in REMEDIES]
     if others:
+        remedies = " ".join(REMEDIES[kind] for kind in dict.fromkeys(x.kind for x in others))
         raise ColumnError(
             "X has columns that are neither numbers nor text, categories or booleans:"
-            f" {listed(map(str, others))}{others[0].reason()}. Convert dates and durations to"
-            " numbers, such as days since a date, month and weekday. Drop other columns, or"
-            " convert each to numbers or to text."
+            f" {listed(map(str, others))}{others[0].reason()}. {remedies}"
         )

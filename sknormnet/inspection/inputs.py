@@ -1,12 +1,13 @@
 """What each column of X was taken for, and what it became."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sknormnet.inputs import TableColumns, summarize
+from sknormnet.inputs import CategoricalEncoder, NumericEncoder
 from sknormnet.inspection.networks import network_estimator
 from sknormnet.inspection.records import Record, RecordList
 
@@ -43,13 +44,13 @@ class InputSummary(Record):
     kind: str
     becomes: str
     missing_share: float
-    center: float | None
-    scale: float | None
-    n_levels: int | None
-    bin_edges: np.ndarray | None
-    levels: np.ndarray | None
-    level_shares: np.ndarray | None
-    is_other: np.ndarray | None
+    center: float | None = None
+    scale: float | None = None
+    n_levels: int | None = None
+    bin_edges: np.ndarray | None = None
+    levels: np.ndarray | None = None
+    level_shares: np.ndarray | None = None
+    is_other: np.ndarray | None = None
 
     def _scalars(self) -> dict[str, Any]:
         names = "column", "kind", "becomes", "missing_share", "center", "scale", "n_levels"
@@ -83,8 +84,42 @@ def input_summary(estimator) -> RecordList[InputSummary]:
     """
     net = network_estimator(estimator)
     check_is_fitted(net)
-    names = getattr(net, "feature_names_in_", None)
-    columns = net._columns or TableColumns(
-        net.n_features_in_, None if names is None else tuple(names), {}
+    encoder, names = net._inputs, net._columns and net._columns.names
+    fields = dict(zip(encoder.numeric_columns, _numeric(encoder.numeric), strict=True))
+    if encoder.categorical is not None:
+        levels = [net.categories_[k] for k in encoder.categorical_columns]
+        found = _categorical(encoder.categorical, levels)
+        fields |= zip(encoder.categorical_columns, found, strict=True)
+    return RecordList(
+        InputSummary(names[k] if names else k, missing_share=float(share), **fields[k])
+        for k, share in enumerate(encoder.missing_share)
     )
-    return RecordList(InputSummary(**vars(x)) for x in summarize(columns, net._inputs))
+
+
+def _numeric(encoder: NumericEncoder) -> Iterator[dict[str, Any]]:
+    """Yield the fields of each numeric column."""
+    edges = dict(zip(encoder.binned, encoder.bin_edges.T, strict=True))
+    for k, (center, scale) in enumerate(zip(encoder.center[0], encoder.scale[0], strict=True)):
+        words = ["unscaled" if encoder.method is None else "scaled" if scale else "constant"]
+        words += [f"in {encoder.n_bins} bins"] if k in edges else []
+        words += ["with an indicator of missing values"] if k in encoder.with_missing else []
+        yield {
+            "kind": "numeric",
+            "becomes": ", ".join(words),
+            "center": float(center),
+            "scale": float(scale),
+            "bin_edges": edges.get(k),
+        }
+
+
+def _categorical(encoder: CategoricalEncoder, levels: list[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the fields of each categorical column."""
+    for k, (own, n_inputs) in enumerate(zip(levels, encoder.n_inputs, strict=True)):
+        yield {
+            "kind": "categorical",
+            "becomes": {0: "embedding", 1: "a 0/1 input"}.get(n_inputs, f"{n_inputs} 0/1 inputs"),
+            "n_levels": len(own),
+            "levels": own,
+            "level_shares": encoder.level_shares(k),
+            "is_other": encoder.is_other(k),
+        }
