@@ -50,6 +50,8 @@ def mean_and_std(X: Any) -> tuple[np.ndarray, np.ndarray]:
         mean = np.where(is_present, X, 0).sum(axis=0) / n_rows
         deviation = np.where(is_present, X - mean, 0)
         std = np.sqrt(np.square(deviation, out=deviation).sum(axis=0) / n_rows)
+    # The mean of a constant has a rounding error that depends on its unit.
+    std[std <= len(X) * np.finfo(np.float64).eps * np.abs(mean)] = 0
     return mean, np.where(np.isnan(std), np.inf, std)
 
 

@@ -1,6 +1,7 @@
 """Peak memory of fit and of predictions, beyond X and what is returned."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from peak_memory import peak_of
@@ -151,3 +152,20 @@ def test_the_range_of_x_is_read_without_a_copy(monkeypatch):
     for x in (RNG.normal(size=(50_000, 100)), np.asfortranarray(RNG.normal(size=(50_000, 100)))):
         assert peak_of(lambda x=x: model.fit(x, x[:, 0])) < x.nbytes / 2  # some chunks
         assert peak_of(x.copy) >= x.nbytes  # the control
+
+
+@pytest.mark.parametrize("dtype", ["category", "str"])
+def test_a_table_with_many_levels_is_held_as_numbers(dtype):
+    levels = np.array([f"city {k}" for k in range(10_000)], object)
+    model = NormNetClassifier(**SETTINGS | {"max_iter": 1, "batch_size": 2048})
+
+    def peak(n_rows):
+        numbers = np.arange(n_rows) % 10_000
+        table = pd.DataFrame(np.zeros((n_rows, 9)), columns=[f"x{k}" for k in range(9)])
+        table["city"] = pd.Series(levels[numbers]).astype(dtype)
+        return peak_of(lambda: model.fit(table, numbers % 2))
+
+    codes = 10 * 8
+    # Buffers, which do not grow with the rows, are as large as they get.
+    assert peak(250_000) - peak(100_000) < 1.5 * codes * 150_000
+    assert model.embeddings_[-1].shape == (10_000, 8)

@@ -279,3 +279,9 @@ def test_automatic_precision_of_a_stream_is_that_of_its_first_chunk():
     assert model.coefs_[0].dtype == np.float32
     model = clone(model).partial_fit(MANY[:10], MANY_Y[:10]).partial_fit(MANY, MANY_Y)
     assert model.coefs_[0].dtype == np.float64
+
+
+@pytest.mark.parametrize("constant", [0.1, 1234.567 / 3, 1e-7 / 3])
+def test_a_constant_column_needs_no_float64_whatever_its_unit(constant):
+    x = np.c_[MANY, np.full(1000, constant)]
+    assert NormNetRegressor(**SETTINGS).fit(x, MANY_Y).coefs_[0].dtype == np.float32
