@@ -579,8 +579,9 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         if settings.continues and settings.call is not Call.CHUNK:
             return self._inputs
         if settings.continues:
-            warn_of_values_outside_bins(rows, self._inputs, self._column_name)
-            return fit_more(self._inputs, rows.X, rows=rows.numbers, weight=rows.weight)
+            X, _, weight = rows.some()
+            warn_of_values_outside_bins(X, self._inputs, self._column_name)
+            return fit_more(self._inputs, X, weight=weight, n_rows=len(rows))
         return fit_inputs(
             rows.X,
             rows=rows.numbers,

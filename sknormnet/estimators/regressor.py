@@ -122,8 +122,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         - None: ``z = x``, as in MLP, for inputs that are scaled before
 
         A constant feature becomes 0. Features of a sparse X are divided by the root mean square
-        of their nonzero values, and not centered.
-        `partial_fit` goes on measuring: its scale is that of all rows so far.
+        of their nonzero values, and not centered. In `partial_fit`, the scale is that of all
+        calls so far, measured on up to 1,000 rows of each call after the first.
 
     categorical_features : 'from_dtype', None or array-like, default='from_dtype'
         The categorical features: with 'from_dtype', the columns of a DataFrame with text,

@@ -180,21 +180,21 @@ def _on_another_scale(X: np.ndarray, X_val: np.ndarray) -> list[int]:
     return np.flatnonzero(found).tolist()
 
 
-def warn_of_values_outside_bins(rows: Rows, inputs: InputEncoder, column_name: ColumnName) -> None:
+def warn_of_values_outside_bins(X: Any, inputs: InputEncoder, column_name: ColumnName) -> None:
     """Warn if most values of a column lie outside the bins of the first call.
 
     A column that was constant there has no bins: all other values lie outside.
     """
     numeric = inputs.numeric
-    if not numeric.n_bins or issparse(rows.X):
+    if not numeric.n_bins or issparse(X):
         return
     low, high = np.full((2, numeric.n_columns), [[-np.inf], [np.inf]])
     constant = numeric.scale[0] == 0
     low[constant] = high[constant] = numeric.center[0, constant]
     binned = list(numeric.binned)
     low[binned], high[binned] = numeric.bin_edges[[0, -1]]
-    X = rows.some()[0][:, list(inputs.numeric_columns)]
-    share = ((X < low) | (X > high)).mean(axis=0)
+    x = X[:, list(inputs.numeric_columns)]
+    share = ((x < low) | (x > high)).mean(axis=0)
     found = np.flatnonzero(share > 0.5).tolist()
     if found:
         names = listed(column_name(inputs.numeric_columns[k]) for k in found)

@@ -119,11 +119,7 @@ def _bins(
 
 
 def fit_more(
-    encoder: InputEncoder,
-    X: Any,
-    *,
-    rows: np.ndarray | None = None,
-    weight: np.ndarray | None = None,
+    encoder: InputEncoder, X: Any, *, weight: np.ndarray | None = None, n_rows: int | None = None
 ) -> InputEncoder:
     """Return an encoder whose centers and scales are those of its training rows and of new rows.
 
@@ -134,10 +130,10 @@ def fit_more(
     encoder : InputEncoder
         Of the rows so far.
     X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-    rows : ndarray of int or None
-        Indices of the new rows; None for all rows.
     weight : ndarray of shape (n_samples,) or None
-        Sample weights of all rows of X.
+        Sample weights.
+    n_rows : int or None
+        The number of rows that X stands for, if it is a sample of them.
 
     Returns
     -------
@@ -149,5 +145,7 @@ def fit_more(
     if encoder.keeps_zeros != issparse(X):
         X = csr_array(X) if encoder.keeps_zeros else X.toarray()
     columns = None if encoder.categorical is None else np.array(encoder.numeric_columns, int)
-    new = measure_scales(Rows(X, rows, weight), columns, method=numeric.method, dtype=numeric.dtype)
-    return replace(encoder, numeric=pooled(numeric, new))
+    rows = Rows(X, None, weight)
+    new = measure_scales(rows, columns, method=numeric.method, dtype=numeric.dtype)
+    share = 1.0 if n_rows is None else n_rows / len(rows)
+    return replace(encoder, numeric=pooled(numeric, new._replace(n_seen=share * new.n_seen)))

@@ -68,7 +68,7 @@ def test_the_first_chunk_does_no_lasting_harm(first, settings, scale_inputs):
 
 
 def test_the_scale_is_that_of_all_rows():
-    model = streamed(MODEL, X, Y, [5, 300], n_passes=1)
+    model = streamed(MODEL, X, Y, [5, 300, 1200], n_passes=1)
     age, income, _ = input_summary(model)
     scaler = StandardScaler().fit(X[["age", "income"]])
     assert_allclose([age.center, income.center], scaler.mean_)

@@ -17,7 +17,8 @@ def in_chunks(X, *cuts, weight=None, **settings):
     first, *others = np.split(np.arange(X.shape[0]), cuts)
     encoder = fit_inputs(X, rows=first, weight=weight, **settings)
     for rows in others:
-        encoder = fit_more(encoder, X, rows=rows, weight=weight)
+        own = None if weight is None else weight[rows]
+        encoder = fit_more(encoder, X[rows], weight=own)
     return encoder
 
 
@@ -37,6 +38,14 @@ def test_chunks_of_weighted_rows_count_by_their_number():
     for name in ("center", "scale"):
         mine, other = (getattr(x.numeric, name)[0, numbers] for x in (found, expected))
         assert_allclose(mine, other, rtol=1e-6)
+
+
+def test_a_sample_counts_for_all_its_rows():
+    first = fit_inputs(X[:100])
+    found = fit_more(first, X[100:200], n_rows=300).numeric
+    expected = fit_more(first, X[100:200].repeat(3, axis=0)).numeric
+    for name in ("center", "scale", "n_seen"):
+        assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9)
 
 
 @pytest.mark.parametrize("first", [1, 30])
