@@ -599,6 +599,20 @@ def test_a_transformer_with_tables_as_output_in_front():
     assert np.isfinite(model.predict_proba(NEW)).all()
 
 
+@BOTH
+def test_skrub_makes_a_pipeline(model, y):
+    skrub = pytest.importorskip("skrub")
+    table = CITIES.assign(day=pd.date_range("2020", periods=400))
+    pipeline = skrub.tabular_pipeline(clone(model).set_params(max_iter=20)).fit(table, y)
+    assert pipeline.score(table, y) > 0.6
+    # Words may also be left to the network, while the vectorizer makes numbers of dates.
+    words = {"low_cardinality": "passthrough", "high_cardinality": "passthrough"}
+    pipeline = make_pipeline(skrub.TableVectorizer(**words), clone(model)).fit(table, y)
+    found = {x.column: x.becomes for x in input_summary(pipeline)}
+    assert (found["city"], found["color"]) == ("embedding", "3 0/1 inputs")
+    assert found["day_month"] == "scaled"
+
+
 META_ESTIMATORS = {
     "bagging": BaggingClassifier(CLASSIFIER, n_estimators=2, random_state=0),
     "calibration": CalibratedClassifierCV(CLASSIFIER, cv=3),
