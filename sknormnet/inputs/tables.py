@@ -9,8 +9,9 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
+from sknormnet.inputs.column import ArrayColumn, Column
 from sknormnet.inputs.errors import ColumnError, listed
-from sknormnet.inputs.frames import ArrayColumn, Column, PandasColumn, columns_of, library
+from sknormnet.inputs.frames import PandasColumn, columns_of, library
 from sknormnet.inputs.selection import chosen_columns, given_levels
 from sknormnet.inputs.values import is_missing
 

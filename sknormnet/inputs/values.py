@@ -57,3 +57,14 @@ def as_numbers(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind in "biuf":
         return array
     return np.array([np.nan if is_missing(x) else x for x in array.tolist()], np.float64)
+
+
+def dtype_of_numbers(dtype: Any) -> np.dtype:
+    """Return the dtype of a column, or float64 if it must be converted."""
+    dtype = np.dtype(dtype)
+    return dtype if dtype.kind in "biuf" else np.dtype(np.float64)
+
+
+def with_nan(dtype: np.dtype) -> np.dtype:
+    """Return the dtype, or float64 if it has no NaN."""
+    return dtype if dtype.kind == "f" else np.dtype(np.float64)
