@@ -575,13 +575,13 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
             )
 
     def _choose_inputs(self, rows: Rows, settings: Settings, dtype: np.dtype) -> InputEncoder:
-        """Return the encoder of the inputs, fitted to the training rows."""
-        if settings.continues and settings.call is not Call.CHUNK:
-            return self._inputs
-        if settings.continues:
+        """Return the encoder of the inputs, fitted to the training rows of all calls so far."""
+        if settings.continues and settings.call is Call.CHUNK:
             X, _, weight = rows.some()
             warn_of_values_outside_bins(X, self._inputs, self._column_name)
             return fit_more(self._inputs, X, weight=weight, n_rows=len(rows))
+        if settings.continues:
+            return self._inputs
         return fit_inputs(
             rows.X,
             rows=rows.numbers,

@@ -75,16 +75,8 @@ def fit_inputs(
     is_numeric = counts == 0
     missing_share = np.zeros(X.shape[1])
     columns = None if is_numeric.all() else np.flatnonzero(is_numeric)
-    scales = measure_scales(training, columns, method=scale, dtype=dtype)
-    missing_share[is_numeric] = scales.missing_share
-    numeric = NumericEncoder(
-        scale,
-        scales.center[None],
-        scales.scale[None],
-        tuple(np.flatnonzero(scales.missing_share).tolist()),
-        *_bins(training, columns, 0 if issparse(X) else n_bins),
-        np.dtype(dtype),
-        scales.n_seen[None],
+    numeric, missing_share[is_numeric] = _fit_numeric(
+        training, columns, method=scale, n_bins=0 if issparse(X) else n_bins, dtype=dtype
     )
     categorical = None
     if columns is not None:
@@ -105,17 +97,31 @@ def fit_inputs(
     )
 
 
-def _bins(
-    rows: Rows, columns: np.ndarray | None, n_bins: int
-) -> tuple[tuple[int, ...], np.ndarray]:
-    """Return which numeric columns are put into bins, and the edges of the bins."""
-    if n_bins == 0:
-        return (), np.zeros((1, 0))
-    sample, target, weight = rows.sample(columns)
-    binned = binned_columns(sample, target, n_bins)
-    if not binned:
-        return (), np.zeros((n_bins + 1, 0))
-    return binned, bin_edges(sample[:, binned], target, n_bins=n_bins, weight=weight)
+def _fit_numeric(
+    rows: Rows, columns: np.ndarray | None, *, method: str | None, n_bins: int, dtype: Any
+) -> tuple[NumericEncoder, np.ndarray]:
+    """Fit the encoder of numeric columns, and return their shares of missing values.
+
+    None stands for all columns.
+    """
+    scales = measure_scales(rows, columns, method=method, dtype=dtype)
+    binned: tuple[int, ...] = ()
+    edges = np.zeros((n_bins + 1, 0))
+    if n_bins:
+        sample, target, weight = rows.sample(columns)
+        if binned := binned_columns(sample, target, n_bins):
+            edges = bin_edges(sample[:, binned], target, n_bins=n_bins, weight=weight)
+    encoder = NumericEncoder(
+        method,
+        scales.center[None],
+        scales.scale[None],
+        tuple(np.flatnonzero(scales.missing_share).tolist()),
+        binned,
+        edges,
+        np.dtype(dtype),
+        scales.n_seen[None],
+    )
+    return encoder, scales.missing_share
 
 
 def fit_more(
