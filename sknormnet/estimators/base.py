@@ -575,7 +575,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
             )
 
     def _choose_inputs(self, rows: Rows, settings: Settings, dtype: np.dtype) -> InputEncoder:
-        """Return the encoder of the inputs, fitted to the training rows of all calls so far."""
+        """Return the encoder of the inputs, fitted to the training rows."""
         if settings.continues and settings.call is Call.CHUNK:
             X, _, weight = rows.some()
             warn_of_values_outside_bins(X, self._inputs, self._column_name)

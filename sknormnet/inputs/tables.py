@@ -13,7 +13,7 @@ from sknormnet.inputs.column import ArrayColumn, Column
 from sknormnet.inputs.errors import ColumnError, listed
 from sknormnet.inputs.frames import PandasColumn, columns_of, library
 from sknormnet.inputs.selection import chosen_columns, given_levels
-from sknormnet.inputs.values import is_missing
+from sknormnet.inputs.values import is_missing, kind_of_types
 
 CATEGORICAL_KINDS = "text", "category", "boolean"
 REMEDIES = {
@@ -218,11 +218,12 @@ def levels_of(column: Column, given: Any) -> tuple:
             f"The values of column {column} cannot be the levels of a category ({error})."
             " Convert them to text with astype(str)."
         ) from error
-    if found and not found & levels:
+    kinds = {kind_of_types({type(x) for x in own}) for own in (found, levels)}
+    if found and not found & levels and len(kinds) > 1:
         names, given = (listed(sorted(map(repr, x))) for x in (found, levels))
         raise ValueError(
-            f"None of the levels that categories has for column {column} is in X. Those of X are"
-            f" {names}; categories has {given}."
+            f"The levels that categories has for column {column} are of another type than those of"
+            f" X: {given}, but X has {names}."
         )
     return ordered
 
