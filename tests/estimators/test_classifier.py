@@ -217,6 +217,7 @@ def test_a_class_of_weight_0_is_left_out():
     assert balanced.classes_.tolist() == ["b", "c"]
 
 
+@pytest.mark.filterwarnings("ignore:Most values of column")  # rows are sorted by class
 def test_class_weights_in_parts():
     model = NormNetClassifier(**SETTINGS, class_weight={"c": 3.0})
     model.partial_fit(X[:40], NAMES[:40], classes=["a", "b", "c"]).partial_fit(X[40:], NAMES[40:])
