@@ -168,8 +168,8 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         Parameters
         ----------
         **parameters : dict
-            Parameters of the ensemble, such as `cv` and `random_state`, and of its networks,
-            except for those that the candidates set.
+            Parameters of the ensemble, such as `cv` and `random_state`, and of its networks. The
+            latter are then the same for all candidates.
 
         Returns
         -------

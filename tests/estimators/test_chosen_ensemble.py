@@ -52,6 +52,15 @@ def regressor():
 # ---------------------------------------------------------------------------------- the networks
 
 
+def test_what_the_estimator_sets_is_the_same_for_all_default_candidates():
+    model = NormNetRegressor.for_accuracy(input_bins=0, keep_prob=0.9, cv=2, **FAST)
+    model.set_params(random_state=0).fit(X_REG, Y_REG)
+    assert all({"input_bins", "keep_prob"}.isdisjoint(x) for x in model.candidates_)
+    assert [x["weight_decay"] for x in model.candidates_] == [x["weight_decay"] for x in CANDIDATES]
+    assert {x.input_bins for x in model.estimators_} == {0}
+    assert {x.keep_prob for x in model.estimators_} == {0.9}
+
+
 def test_networks_are_those_of_single_fits(classifier):
     candidates = np.flatnonzero(classifier.candidate_weights_)
     rng = np.random.RandomState(0)

@@ -109,7 +109,7 @@ class BaseEnsemble(BaseEstimator, ABC):
 
     def _fit(self, X, y, sample_weight, groups) -> None:
         reader, rows = self._read(X, y, sample_weight)
-        candidates = self._chosen_candidates(rows)
+        candidates = self._chosen_candidates(reader, rows)
         rng = check_random_state(self.random_state)
         folds = self._folds(rows, groups, rng)
         if folds[0] is not None and reader.scoring is None:
@@ -155,10 +155,12 @@ class BaseEnsemble(BaseEstimator, ABC):
         self.__dict__.update(shared(reader))
         return reader, rows
 
-    def _chosen_candidates(self, rows: Rows) -> list[dict[str, Any]]:
+    def _chosen_candidates(self, reader: BaseNormNet, rows: Rows) -> list[dict[str, Any]]:
         if self.candidates is not None:
             return [dict(candidate) for candidate in self._checked_candidates()]
-        unused = set()
+        # What the caller has set on `estimator` is the same for all candidates.
+        defaults, given = (x.get_params(deep=False) for x in (self._network(), reader))
+        unused = {name for name, value in given.items() if repr(value) != repr(defaults[name])}
         if len(rows) < FEW_ROWS:
             unused |= {"keep_prob"}  # "auto" is no dropout for so few rows
         if issparse(rows.X):

@@ -25,7 +25,9 @@ class NormNetEnsembleClassifier(ClassifierMixin, BaseEnsemble):
         ``NormNetClassifier()``.
 
     candidates : list of dict, default=None
-        Parameters that the candidates set. None stands for{candidates}
+        Parameters that the candidates set. None stands for the default candidates, which
+        differ in regularization and in how the inputs are encoded, except for parameters that
+        `estimator` sets.
 
     cv : int, cross-validation splitter or iterable, default=4
         The folds. An integer is the number of folds, shuffled and stratified by class. With

@@ -26,7 +26,8 @@ class NormNetEnsembleRegressor(RegressorMixin, BaseEnsemble):
 
     candidates : list of dict, default=None
         Parameters that the candidates set. None stands for the default candidates, which
-        differ in regularization and in how the inputs are encoded.
+        differ in regularization and in how the inputs are encoded, except for parameters that
+        `estimator` sets.
 
     cv : int, cross-validation splitter or iterable, default=4
         The folds. An integer is the number of folds, shuffled. With fewer than 100 rows, an
