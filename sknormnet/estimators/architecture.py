@@ -13,8 +13,10 @@ from sknormnet.nn.initializers import INITIALIZERS, Initializer
 from sknormnet.nn.mlp import mlp
 from sknormnet.nn.network import Network
 
-# keep_prob="auto" is 0.8 from so many rows on, and so many per input; 0.6 below, and 1 for few rows
-MANY_ROWS, ROWS_PER_INPUT, FEW_ROWS = 1000, 20, 100
+# From so many rows on, defaults are those of large tables: float32, rows held out for validation,
+# no more weight decay than 1, and, with so many rows per column, less dropout.
+MANY_ROWS, ROWS_PER_COLUMN = 1000, 20
+FEW_ROWS = 100  # fewer train without dropout
 OUTPUT = ACTIVATIONS["identity"]  # of the output layer, for init="auto"
 
 
@@ -116,10 +118,10 @@ class Architecture:
         )
 
 
-def _auto_keep_prob(n_rows: float, n_inputs: int) -> float:
+def _auto_keep_prob(n_rows: float, n_columns: int) -> float:
     if n_rows < FEW_ROWS:
         return 1.0
-    return 0.8 if n_rows >= max(MANY_ROWS, ROWS_PER_INPUT * n_inputs) else 0.6
+    return 0.8 if n_rows >= max(MANY_ROWS, ROWS_PER_COLUMN * n_columns) else 0.6
 
 
 def _hidden_sizes(sizes: Any) -> tuple[int, ...]:

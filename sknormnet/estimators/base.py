@@ -38,6 +38,7 @@ from sknormnet.estimators._sklearn import (
     safe_indexing,
     with_advice,
 )
+from sknormnet.estimators.architecture import MANY_ROWS
 from sknormnet.estimators.callbacks import begin_callbacks
 from sknormnet.estimators.checkpoint import Checkpoint
 from sknormnet.estimators.columns import (
@@ -82,7 +83,6 @@ from sknormnet.training.schedules import SCHEDULES, Schedule
 from sknormnet.training.stacks import train
 from sknormnet.training.trainer import BaseTrainer
 
-MANY_ROWS = 1000  # from which on dtype="auto" is float32
 AUTO_BINS = 6  # input_bins="auto"; a sparse X is not put into bins
 AUTO_FREQUENCIES = 4  # input_frequencies="auto" of a regressor whose inputs are put into bins
 RECORDED = 1000  # epochs in the record of a network that partial_fit trains, at most

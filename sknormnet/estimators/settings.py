@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from sknormnet._choices import configured, filled, plain
-from sknormnet.estimators.architecture import Architecture
+from sknormnet.estimators.architecture import MANY_ROWS, Architecture
 from sknormnet.nn.losses import Loss
 from sknormnet.training.optimizers import OPTIMIZERS, AdamW, Optimizer
 from sknormnet.training.plan import Plan
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 # What max_iter="auto" stands for. L-BFGS needs 30 to 700 iterations on most tables of a few
 # hundred rows.
 AUTO_EPOCHS, AUTO_ITERATIONS = 40, 1000
-ENOUGH_ROWS = 1000  # from which on early_stopping="auto" holds some of them out
-# weight_decay="auto": training on few rows makes few steps, so each must decay more
-DECAY_ROWS, MOST_DECAY = 1000, 8.0
+# weight_decay="auto", at most: training on few rows makes few steps, so each must decay more
+MOST_DECAY = 8.0
 
 
 class Call(Enum):
@@ -109,14 +108,14 @@ class Settings:
         """Return the settings for a number of rows, on which ``weight_decay="auto"`` depends."""
         if not (self.has_auto_decay and isinstance(self.plan.optimizer, AdamW)):
             return self
-        decay = min(MOST_DECAY, max(1.0, (DECAY_ROWS / n_rows) ** 2))
+        decay = min(MOST_DECAY, max(1.0, (MANY_ROWS / n_rows) ** 2))
         optimizer = replace(self.plan.optimizer, weight_decay=decay)
         return replace(self, plan=replace(self.plan, optimizer=optimizer))
 
     def holds_out(self, n_rows: float) -> bool:
         """Whether some of `n_rows` rows are held out for validation."""
         if self.early_stopping == "auto":
-            return self.is_stochastic and ENOUGH_ROWS <= n_rows < math.inf
+            return self.is_stochastic and MANY_ROWS <= n_rows < math.inf
         return self.is_stochastic and bool(self.early_stopping)
 
 
