@@ -168,6 +168,15 @@ def test_an_interrupt_anywhere_undoes_the_call(kind, call, monkeypatch):
         assert state(model) == before, line
 
 
+@pytest.fixture
+def handles_sigint():
+    """Python's handler of Ctrl+C, which processes in the background start without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("handles_sigint")
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent differently")
 @pytest.mark.parametrize("way", ["in threads", "in turn", "stack", "single", "lbfgs"])
 def test_a_signal_ends_the_call_and_every_thread_of_it(way, monkeypatch):
