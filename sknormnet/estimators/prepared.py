@@ -54,12 +54,10 @@ def prepare_inputs(rows: Rows, dtype: np.dtype, shared: dict | None, **options: 
     """
     measured = {"rows": rows.numbers, "weight": rows.weight, **options}
     key = None if shared is None else (dtype, joblib.hash(measured))
-    if shared is None or key not in shared:
+    shared = {} if shared is None else shared
+    if key not in shared:
         encoder = fit_inputs(rows.X, dtype=dtype, **measured)
-        found = Inputs(encoder, keep_inputs(encoder, rows.X))
-        if shared is None:
-            return found
-        shared[key] = found
+        shared[key] = Inputs(encoder, keep_inputs(encoder, rows.X))
     return shared[key]
 
 

@@ -369,7 +369,7 @@ def test_an_array_of_strings_does_not_tell_numbers_from_words():
 
 def test_words_in_a_numeric_column():
     columns = read_columns(pd.DataFrame({"a": [1, 2]}))
-    with pytest.raises(ColumnError, match=r"not numbers: 'a' \(\w+\)\. In fit, they were num"):
+    with pytest.raises(ColumnError, match=r"not numbers: 'a' \([\w: ]+\)\. In fit, they were num"):
         columns.to_array(pd.DataFrame({"a": ["x", "y"]}))
 
 
