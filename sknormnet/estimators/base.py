@@ -72,6 +72,7 @@ from sknormnet.estimators.scale_warnings import (
 from sknormnet.estimators.settings import Call, Settings, TargetSettings, resolve, uses_minibatches
 from sknormnet.estimators.unused_parameters import warn_of_unused_parameters
 from sknormnet.inputs import fit_more
+from sknormnet.inputs.numeric import MOST_FREQUENCIES
 from sknormnet.nn.activations import ACTIVATIONS, Activation
 from sknormnet.nn.initializers import INITIALIZERS
 from sknormnet.nn.losses import ClassificationLoss, Loss
@@ -146,7 +147,10 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         "keep_prob": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="right"), "array-like"],
         "input_keep_prob": [Interval(Real, 0, 1, closed="right")],
         "input_bins": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
-        "input_frequencies": [StrOptions({"auto"}), Interval(Integral, 0, 20, closed="both")],
+        "input_frequencies": [
+            StrOptions({"auto"}),
+            Interval(Integral, 0, MOST_FREQUENCIES, closed="both"),
+        ],
         "bin_strategy": [StrOptions({"tree", "quantile"})],
         "scale_inputs": [StrOptions({"standard", "robust"}), None],
         "categorical_features": [StrOptions({"from_dtype"}), None, "array-like"],

@@ -4,11 +4,8 @@ import numpy as np
 
 from sknormnet.inputs.categorical import FIRST, CategoricalEncoder
 from sknormnet.inputs.encoder import InputEncoder
-from sknormnet.inputs.numeric import NumericEncoder
+from sknormnet.inputs.numeric import MOST_FREQUENCIES, NumericEncoder
 from sknormnet.inputs.tables import TableColumns
-
-# A state of more would have a network fill memory: each frequency is two inputs per column.
-MOST_FREQUENCIES = 20
 
 
 def check_inputs(encoder: InputEncoder, columns: TableColumns | None) -> None:
@@ -49,7 +46,7 @@ def _check_numeric(encoder: NumericEncoder, n_columns: int) -> None:
     if n_seen is not None:
         _check(n_seen.shape == center.shape and np.isfinite(n_seen).all(), "n_seen")
         _check((n_seen >= 0).all(), "n_seen")
-    for name in ("with_missing", "binned", "with_waves"):
+    for name in ("with_missing", "binned", "with_fourier"):
         chosen = getattr(encoder, name)
         is_column = all(0 <= k < n_columns for k in chosen)
         _check(is_column and chosen == tuple(sorted({*chosen})), name)

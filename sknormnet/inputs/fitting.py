@@ -118,12 +118,12 @@ def _fit_numeric(
     """
     scales = measure_scales(rows, columns, method=method, dtype=dtype)
     binned: tuple[int, ...] = ()
-    with_waves: tuple[int, ...] = ()
+    with_fourier: tuple[int, ...] = ()
     edges = np.zeros((n_bins + 1, 0))
     if n_bins or n_frequencies:
         sample, target, weight = rows.sample(columns)
         if n_frequencies:
-            with_waves = tuple(k for k, x in enumerate(sample.T) if len(distinct(x)) > 2)
+            with_fourier = tuple(k for k, x in enumerate(sample.T) if len(distinct(x)) > 2)
         if n_bins and (binned := binned_columns(sample, target, n_bins)):
             edges = bin_edges(sample[:, binned], target, n_bins=n_bins, weight=weight)
     encoder = NumericEncoder(
@@ -135,7 +135,7 @@ def _fit_numeric(
         edges,
         np.dtype(dtype),
         scales.n_seen[None],
-        with_waves,
+        with_fourier,
         n_frequencies,
     )
     return encoder, scales.missing_share

@@ -1,4 +1,4 @@
-"""Numeric columns as inputs of a network: scaled, in bins, as waves, with missing values."""
+"""Numeric columns as inputs of a network: scaled, in bins, with Fourier features."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +10,8 @@ import numpy as np
 # standing in for noise: with 1, tables of few rows lose what tables of many rows gain.
 LOWEST_FREQUENCY, AMPLITUDE = 0.25, 0.1
 MOST_FAR = 4.0  # standard deviations
+# Each is two inputs per column: more would only have a forged state fill memory.
+MOST_FREQUENCIES = 20
 NARROW = 1e-12  # narrower bins are steps
 
 
@@ -51,7 +53,7 @@ class NumericEncoder:
     n_seen : ndarray of shape (1, n_columns) or None
         Number of values that center and scale were measured on. None, in states of earlier
         versions, if that is not known.
-    with_waves : tuple of int
+    with_fourier : tuple of int
         Columns with Fourier features.
     n_frequencies : int
         Number of their frequencies.
@@ -76,7 +78,7 @@ class NumericEncoder:
     bin_edges: np.ndarray
     dtype: np.dtype
     n_seen: np.ndarray | None = None
-    with_waves: tuple[int, ...] = ()
+    with_fourier: tuple[int, ...] = ()
     n_frequencies: int = 0
 
     @property
@@ -96,21 +98,21 @@ class NumericEncoder:
 
     @property
     def _n_scaled(self) -> int:
-        """Number of outputs before the waves."""
+        """Number of outputs before the Fourier features."""
         return self.n_columns + self.n_bins * len(self.binned)
 
     @property
     def _n_values(self) -> int:
         """Number of outputs before the indicators."""
-        return self._n_scaled + 2 * self.n_frequencies * len(self.with_waves)
+        return self._n_scaled + 2 * self.n_frequencies * len(self.with_fourier)
 
     @property
     def owners(self) -> np.ndarray:
         """Index of the column that each output is made of."""
         ramps = np.tile(np.array(self.binned, int), self.n_bins)
-        waves = np.tile(np.array(self.with_waves, int), 2 * self.n_frequencies)
+        fourier = np.tile(np.array(self.with_fourier, int), 2 * self.n_frequencies)
         indicators = np.array(self.with_missing, int)
-        return np.concatenate([np.arange(self.n_columns), ramps, waves, indicators])
+        return np.concatenate([np.arange(self.n_columns), ramps, fourier, indicators])
 
     @property
     def keeps_values(self) -> bool:
@@ -120,7 +122,7 @@ class NumericEncoder:
     @property
     def keeps_zeros(self) -> bool:
         """Whether zeros stay zeros, and missing values become zeros."""
-        return not self.binned and not self.with_waves and not self.center.any()
+        return not self.binned and not self.with_fourier and not self.center.any()
 
     @property
     def is_affine(self) -> bool:
@@ -179,17 +181,17 @@ class NumericEncoder:
         return np.multiply(z, self._working.slope, out=z)
 
     def fill_derived(self, z: np.ndarray, y: np.ndarray) -> None:
-        """Fill the ramps and waves in rows of outputs without indicators.
+        """Fill the ramps and Fourier features in rows of outputs without indicators.
 
         Parameters
         ----------
         z : ndarray of shape (..., n_rows, n_columns)
-        y : ndarray of shape (..., n_rows, n_columns + n_ramps + n_waves)
+        y : ndarray of shape (..., n_rows, n_columns + n_ramps + n_fourier)
         """
         if self.binned:
             self._fill_ramps(z, y[..., self.n_columns : self._n_scaled])
-        if self.with_waves:
-            self._fill_waves(z, y[..., self._n_scaled :])
+        if self.with_fourier:
+            self._fill_fourier(z, y[..., self._n_scaled :])
 
     def derivatives(self, y: np.ndarray) -> np.ndarray:
         """Return the derivatives of encoded rows by the z that each output is made of.
@@ -203,10 +205,10 @@ class NumericEncoder:
         ramps = slice(self.n_columns, self._n_scaled)
         found[:, ramps] = np.where(np.abs(y[:, ramps]) < 1, np.ravel(self.ramps[1]), 0)
         sines, cosines = np.split(y[:, self._n_scaled : self._n_values], 2, axis=1)
-        factor = np.repeat(self.angular_frequencies, len(self.with_waves))
-        is_near = np.abs(y[:, [*self.with_waves] * self.n_frequencies]) < MOST_FAR
-        waves = np.hstack([cosines * factor * is_near, -sines * factor * is_near])
-        found[:, self._n_scaled : self._n_values] = waves
+        factor = np.repeat(self.angular_frequencies, len(self.with_fourier))
+        is_near = np.abs(y[:, [*self.with_fourier] * self.n_frequencies]) < MOST_FAR
+        fourier = np.hstack([cosines * factor * is_near, -sines * factor * is_near])
+        found[:, self._n_scaled : self._n_values] = fourier
         return found
 
     def _fill_ramps(self, z: np.ndarray, y: np.ndarray) -> None:
@@ -219,12 +221,12 @@ class NumericEncoder:
         np.subtract(ramps, 1, out=ramps)
         np.clip(ramps, -1, 1, out=ramps)
 
-    def _fill_waves(self, z: np.ndarray, y: np.ndarray) -> None:
-        waves = y.reshape(*y.shape[:-1], 2, self.n_frequencies, len(self.with_waves))
-        z = np.clip(z.take(self.with_waves, axis=-1), -MOST_FAR, MOST_FAR)
+    def _fill_fourier(self, z: np.ndarray, y: np.ndarray) -> None:
+        features = y.reshape(*y.shape[:-1], 2, self.n_frequencies, len(self.with_fourier))
+        z = np.clip(z.take(self.with_fourier, axis=-1), -MOST_FAR, MOST_FAR)
         angle = z[..., None, :] * self.angular_frequencies.astype(self.dtype)[:, None]
-        np.sin(angle, out=waves[..., 0, :, :])
-        np.cos(angle, out=waves[..., 1, :, :])
+        np.sin(angle, out=features[..., 0, :, :])
+        np.cos(angle, out=features[..., 1, :, :])
         y *= AMPLITUDE
 
     @property

@@ -99,8 +99,8 @@ class EncodedNetworks:
         """Return the inputs a share t of the way from one row to another.
 
         Scaled numbers, indicators and the inputs of categories go straight; so do the ramps and
-        waves of a number that is missing in one of both rows. Other ramps and waves are those of
-        the scaled number.
+        Fourier features of a number that is missing in one of both rows. For other numbers, ramps
+        and Fourier features are those of the scaled number.
         """
         found = start.inputs + t * (end.inputs - start.inputs)
         numeric = self._numeric

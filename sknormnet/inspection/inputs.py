@@ -102,7 +102,7 @@ def _numeric(encoder: NumericEncoder) -> Iterator[dict[str, Any]]:
     for k, (center, scale) in enumerate(zip(encoder.center[0], encoder.scale[0], strict=True)):
         words = ["unscaled" if encoder.method is None else "scaled" if scale else "constant"]
         words += [f"in {encoder.n_bins} bins"] if k in edges else []
-        words += [f"with {encoder.n_frequencies} frequencies"] * (k in encoder.with_waves)
+        words += [f"with {encoder.n_frequencies} frequencies"] * (k in encoder.with_fourier)
         words += ["with an indicator of missing values"] if k in encoder.with_missing else []
         yield {
             "kind": "numeric",

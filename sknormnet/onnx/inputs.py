@@ -129,7 +129,7 @@ def _taken(graph: Graph, columns: Sequence[Column]) -> str:
 
 
 def _encoded_numbers(graph: Graph, encoder: NumericEncoder, x: str) -> list[str]:
-    """Return the scaled numbers, their ramps and waves, and the indicators of missing values."""
+    """Return scaled numbers, their ramps and Fourier features, and indicators of missing values."""
     is_missing, z = graph.add("IsNaN", x), x
     if encoder.method is not None:
         z = graph.add("Mul", graph.add("Sub", x, encoder.center), encoder.slope)
@@ -145,14 +145,14 @@ def _encoded_numbers(graph: Graph, encoder: NumericEncoder, x: str) -> list[str]
         ramps = graph.add("Min", graph.add("Max", ramps, -1.0), 1.0)
         of_ramps = graph.add("Gather", is_missing, owner, axis=1)
         parts.append(graph.add("Where", of_ramps, 0.0, ramps))
-    if encoder.with_waves:
-        owner = np.tile(encoder.with_waves, encoder.n_frequencies)
-        frequency = np.repeat(encoder.angular_frequencies, len(encoder.with_waves))[None]
+    if encoder.with_fourier:
+        owner = np.tile(encoder.with_fourier, encoder.n_frequencies)
+        frequency = np.repeat(encoder.angular_frequencies, len(encoder.with_fourier))[None]
         far = graph.add("Min", graph.add("Max", z, -MOST_FAR), MOST_FAR)
         angle = graph.add("Mul", graph.add("Gather", far, owner, axis=1), frequency)
-        of_waves = graph.add("Gather", is_missing, owner, axis=1)
-        waves = (graph.add("Mul", graph.add(name, angle), AMPLITUDE) for name in ("Sin", "Cos"))
-        parts += [graph.add("Where", of_waves, 0.0, wave) for wave in waves]
+        of_fourier = graph.add("Gather", is_missing, owner, axis=1)
+        features = (graph.add("Mul", graph.add(name, angle), AMPLITUDE) for name in ("Sin", "Cos"))
+        parts += [graph.add("Where", of_fourier, 0.0, feature) for feature in features]
     if encoder.with_missing:
         indicators = graph.add("Gather", is_missing, encoder.with_missing, axis=1)
         parts.append(graph.cast(indicators))

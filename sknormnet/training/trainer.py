@@ -24,8 +24,8 @@ from sknormnet.training.schedules import stream_factor
 from sknormnet.training.stopping import Decision, Patience, decide
 from sknormnet.training.threads import SMALL_PRODUCT, Stop, in_one_thread
 
-# By how much of its end time must be ahead of the epochs for a planned schedule to follow it. So
-# a limit that is far away changes no result.
+# A planned schedule follows the time only where the share of `max_time` that has passed is so much
+# larger than the share of the epochs. So, a limit that is far away changes no result.
 TIME_AHEAD = 0.01
 Validate = Callable[[Any], tuple[float, float]]  # network -> score and loss
 AfterEpoch = Callable[[Sequence["BaseTrainer"]], None]  # trainers whose networks are at rest

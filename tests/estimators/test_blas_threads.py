@@ -191,7 +191,8 @@ def test_the_product_with_a_sparse_x_does_not_count():
 
 
 def test_the_default_network_has_one_thread_for_small_data_only():
-    data = np.random.default_rng(0).normal(size=(20_000, 14))  # with bins and waves, 210 inputs
+    # With bins and Fourier features, these are 210 inputs.
+    data = np.random.default_rng(0).normal(size=(20_000, 14))
 
     def largest(n_rows):
         return trainer_of(NormNetRegressor(), data[:n_rows]).largest_product
