@@ -12,6 +12,7 @@ import scipy.linalg  # noqa: F401
 from threadpoolctl import threadpool_limits
 
 from sknormnet import _fused
+from sknormnet.nn import losses
 from sknormnet.nn.layers import batchnorm
 from sknormnet.training import optimizers
 
@@ -34,7 +35,7 @@ def loops(request, monkeypatch):
         pytest.importorskip("numba")
         return
     uncached = _fused.compiled.__wrapped__
-    for module in (_fused, batchnorm, optimizers):
+    for module in (_fused, batchnorm, losses, optimizers):
         monkeypatch.setattr(module, "compiled", uncached)
     as_it_is = SimpleNamespace(njit=lambda **options: lambda loop: loop)
     monkeypatch.setattr(_fused, "_numba", lambda: as_it_is)

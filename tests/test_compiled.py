@@ -81,8 +81,9 @@ from sknormnet import NormNetClassifier
 from sknormnet._fused import use_fused
 from sknormnet.training.optimizers import Adam
 NormNetClassifier((5,), max_iter=2).fit(np.arange(20.0).reshape(10, 2) / 20, [0, 1] * 5)
-network = SimpleNamespace(parameters=np.zeros(10), statistics=np.zeros(0))
-Adam().updater(fused=use_fused(network, 10, {n_steps}))
+p, g = np.zeros((2, 10))
+network = SimpleNamespace(parameters=p, statistics=np.zeros(0))
+Adam().updater(p, g, Adam().start(p), fused=use_fused(network, 10, {n_steps}))
 print("numba" in sys.modules)
 """
     done = subprocess.run(

@@ -21,6 +21,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, logit, logsumexp, xlogy
 
+from sknormnet._fused import compiled
 from sknormnet._quantiles import quantiles
 
 
@@ -69,6 +70,10 @@ class Loss(ABC):
         if losses.shape == weight.shape:
             return float(np.vdot(losses, weight))
         return float((weight.T @ losses).sum())
+
+    def fused(self) -> "Loss":
+        """Return a loss with the same results that uses compiled loops; by default, itself."""
+        return self
 
     @abstractmethod
     def inverse_link(self, raw) -> np.ndarray:
@@ -388,29 +393,29 @@ class MulticlassLogLoss(ClassificationLoss):
     out_activation = "softmax"
 
     def losses_and_gradient(self, y, raw, weight):
-        starts, ones = _constants(*raw.shape, raw.dtype)
-        flat, of_y, limit = raw.reshape(-1), starts + y, SAFE_EXPONENT[raw.dtype.itemsize]
+        return self._losses_and_gradient(y, raw, weight, _subtract_targets)
+
+    def fused(self):
+        return FusedMulticlassLogLoss(self.label_smoothing)
+
+    def _losses_and_gradient(self, y, raw, weight, subtract_targets):
+        flat, limit = raw.reshape(-1), SAFE_EXPONENT[raw.dtype.itemsize]
         # Subtracting each row's maximum takes a quarter of the loss's time, and is rarely needed.
         # A small sum of squares tells so at once.
         if not (np.dot(flat, flat) < limit**2 or (flat.min() > -limit and flat.max() < limit)):
             highest, lowest = (f(axis=-1, keepdims=True) for f in (raw.max, raw.min))
             # Decided row by row, so that no row's result depends on the rest of its batch.
             raw -= np.where((lowest > -limit) & (highest < limit), 0, highest)
-        raw_of_y, smoothing = flat[of_y], self.label_smoothing
-        if smoothing:
-            raw_of_y *= 1 - smoothing
-            raw_of_y += np.vecdot(raw, ones) * (smoothing / raw.shape[1])
-        np.exp(raw, out=raw)
-        # Unlike raw @ ones, vecdot gives sums that do not depend on the other rows.
-        total = np.vecdot(raw, ones).reshape(-1, 1)
+        _, ones = _constants(*raw.shape, raw.dtype)
+        exponentials, smoothing = np.exp(raw), self.label_smoothing
+        # Unlike exponentials @ ones, vecdot gives sums that do not depend on the other rows.
+        total = np.vecdot(exponentials, ones).reshape(-1, 1)
         losses = np.log(total)
-        losses -= raw_of_y.reshape(-1, 1)
-        np.divide(weight, total, out=total)
-        raw *= total
+        if smoothing:
+            losses -= np.vecdot(raw, ones).reshape(-1, 1) * (smoothing / raw.shape[1])
+        subtract_targets(y, exponentials, total, weight, raw.dtype.type(1 - smoothing), raw, losses)
         if smoothing:
             raw -= weight * (smoothing / raw.shape[1])
-            weight = weight * (1 - smoothing)
-        flat[of_y] -= weight.reshape(-1)
         return losses
 
     def baseline(self, y, weight, n_outputs):
@@ -422,6 +427,39 @@ class MulticlassLogLoss(ClassificationLoss):
 
     def pooled(self, raws):
         return logsumexp(log_softmax(np.stack(raws), axis=-1), axis=0) - math.log(len(raws))
+
+
+class FusedMulticlassLogLoss(MulticlassLogLoss):
+    """The same loss, with a compiled loop."""
+
+    def losses_and_gradient(self, y, raw, weight):
+        return self._losses_and_gradient(y, raw, weight, compiled(_subtract_targets_loop))
+
+
+def _subtract_targets(y, exponentials, total, weight, share, raw, losses) -> None:
+    """``losses -= share * raw[y]``; ``raw = weight * (exponentials / total - share * (j == y))``.
+
+    `total` is overwritten.
+    """
+    starts, _ = _constants(*raw.shape, raw.dtype)
+    flat, of_y = raw.reshape(-1), starts + y
+    raw_of_y, weight_of_y = flat[of_y], weight.reshape(-1)
+    if share != 1:
+        raw_of_y, weight_of_y = raw_of_y * share, weight_of_y * share
+    losses -= raw_of_y.reshape(-1, 1)
+    np.divide(weight, total, out=total)
+    np.multiply(exponentials, total, out=raw)
+    flat[of_y] -= weight_of_y
+
+
+def _subtract_targets_loop(y, exponentials, total, weight, share, raw, losses):
+    # 32 x 10 in float32: 1 us instead of 5 us
+    for i in range(len(y)):
+        losses[i, 0] -= raw[i, y[i]] * share
+        factor = weight[i, 0] / total[i, 0]
+        for j in range(raw.shape[1]):
+            raw[i, j] = exponentials[i, j] * factor
+        raw[i, y[i]] -= weight[i, 0] * share
 
 
 LOSSES: dict[str, Loss] = {

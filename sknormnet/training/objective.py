@@ -31,7 +31,7 @@ def objective(
     penalty_gradient : bool, default=True
         Whether the gradient includes the penalty's part. If not, the optimizer must add it.
     fused : bool, default=False
-        Whether layers may use compiled loops.
+        Whether layers and loss may use compiled loops.
 
     Returns
     -------
@@ -43,6 +43,7 @@ def objective(
     W = network.parameters[..., : network.n_weights]
     is_stack = W.ndim > 1
     scratch = scratch_for(gradient)
+    loss = loss.fused() if fused else loss
     forwards: dict[int, Callable] = {}
 
     def evaluate(batch: Batch, rng: Any) -> Any:

@@ -3,14 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sknormnet._aligned import aligned_zeros
 from sknormnet._fused import compiled
-from sknormnet.training.blocks import Penalty, add_penalty_gradient, blocks, cast
+from sknormnet.training.blocks import Penalty, add_penalty_gradient, blocks, cast, scratch_for
 
 NO_PENALTY = Penalty()
 
@@ -130,27 +129,34 @@ class Optimizer(ABC):
                 np.multiply(p[..., :n], remaining, out=p[..., :n])
             self.step(p, g, state_block, coefficients, buffer)
 
-    def updater(self, *, fused: bool) -> Callable[..., None]:
-        """Return `update` or, if `fused` and if there is a `loop`, what does the same by the loop.
+    def updater(
+        self, parameters: np.ndarray, gradient: np.ndarray, state: State, *, fused: bool
+    ) -> Callable[..., None]:
+        """Return the function that does one step on these vectors: ``(rate, penalty)``.
 
-        Both functions have the same parameters, and the same results to the last bit.
+        It calls `update` or, if `fused` and if there is a `loop`, does the same by the loop, with
+        the same results to the last bit.
         """
-        loop = type(self).loop
-        if not fused or loop is None or "loop" not in vars(type(self)):
-            return self.update
-        return partial(self._fused_update, compiled(loop))
-
-    def _fused_update(
-        self, loop, parameters, gradient, state, rate, scratch, penalty=NO_PENALTY
-    ) -> None:
-        """Do what `update` does, in one pass over the vectors."""
         dtype, size = parameters.dtype, parameters.shape[-1]
-        strength, remaining = penalty.strength, self._remaining(rate, dtype)
-        n_weights = 0 if strength is None and remaining is None else penalty.n_weights
-        shrinkage = 0 if strength is None else strength, 1 if remaining is None else remaining
-        numbers = *shrinkage, *self.coefficients(state, rate, dtype)
+        if not fused or "loop" not in vars(type(self)):
+            scratch = scratch_for(parameters)
+
+            def update(rate, penalty=NO_PENALTY):
+                self.update(parameters, gradient, state, rate, scratch, penalty)
+
+            return update
+
         vectors = [x.reshape(-1, size) for x in (parameters, gradient, *_arrays(state))]
-        loop(*vectors, n_weights, _rows(numbers, parameters.shape[:-1], dtype))
+        in_one_pass = compiled(type(self).loop)
+
+        def fused_update(rate, penalty=NO_PENALTY):
+            strength, remaining = penalty.strength, self._remaining(rate, dtype)
+            n_weights = 0 if strength is None and remaining is None else penalty.n_weights
+            shrinkage = 0 if strength is None else strength, 1 if remaining is None else remaining
+            numbers = *shrinkage, *self.coefficients(state, rate, dtype)
+            in_one_pass(*vectors, n_weights, _rows(numbers, parameters.shape[:-1], dtype))
+
+        return fused_update
 
     def _remaining(self, rate: Any, dtype: np.dtype) -> Any:
         """Return the fraction of the weights that decay leaves, or None for no decay."""

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sknormnet._fused import use_fused
 from sknormnet.training.batches import Batch, Samples
-from sknormnet.training.blocks import Penalty, scratch_for
+from sknormnet.training.blocks import Penalty
 from sknormnet.training.history import EpochRecord, History, Observer
 from sknormnet.training.objective import clip, objective
 from sknormnet.training.optimizers import Optimizer, State
@@ -169,13 +169,12 @@ class Descent:
         fused: bool = False,
         out_of_time: Callable[[], bool] | None = None,
     ):
-        self._network, self._batches, self._rng = network, batches, rng
-        self._update, self._moments = optimizer.updater(fused=fused), moments
+        self._n_weights, self._batches, self._rng = network.n_weights, batches, rng
         self._alpha, self._rate = alpha, rate
         self._evaluate, self._gradient = objective(
             network, loss, alpha=alpha, penalty_gradient=False, fused=fused
         )
-        self._scratch = scratch_for(network.parameters)
+        self._update = optimizer.updater(network.parameters, self._gradient, moments, fused=fused)
         self._clipped: list = []  # each network's gradient and its maximum norm
         if max_grad_norm is not None:
             gradients = np.atleast_2d(self._gradient)
@@ -189,14 +188,7 @@ class Descent:
         for gradient, max_norm in self._clipped:
             clip(gradient, max_norm)
         strength = None if self._alpha is None else self._alpha / batch.total
-        self._update(
-            self._network.parameters,
-            self._gradient,
-            self._moments,
-            self._rate(self.n_seen),
-            self._scratch,
-            Penalty(strength, self._network.n_weights),
-        )
+        self._update(self._rate(self.n_seen), Penalty(strength, self._n_weights))
         return loss
 
     def epoch(self, stop: Stop | None = None) -> Any:

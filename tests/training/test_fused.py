@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknormnet.training.blocks import Penalty, scratch_for
+from sknormnet.training.blocks import Penalty
 from sknormnet.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, NAdam, Optimizer
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -40,10 +40,11 @@ def problem(shape, dtype):
 
 def train(optimizer, p, gradients, rates, penalty=DECAY_ONLY, *, fused, state=None):
     """Return the parameters after some steps, and the optimizer's state."""
-    p, state, scratch = p.copy(), state or optimizer.start(p), scratch_for(p)
-    update = optimizer.updater(fused=fused)
+    p, state, gradient = p.copy(), state or optimizer.start(p), np.empty_like(p)
+    update = optimizer.updater(p, gradient, state, fused=fused)
     for g, rate in zip(gradients, rates, strict=True):
-        update(p, g.copy(), state, rate, scratch, penalty)
+        gradient[...] = g
+        update(rate, penalty)
     return p, state
 
 
@@ -142,8 +143,9 @@ def test_an_optimizer_without_a_loop():
         def step(self, parameters, gradient, state, coefficients, scratch):
             parameters -= coefficients * gradient
 
-    optimizer = Plain()
-    assert optimizer.updater(fused=True) == optimizer.update
+    p, gradients, rates = problem((N_PARAMETERS,), np.float64)
+    found, _ = train(Plain(), p, gradients, rates, fused=True)
+    assert_allclose(found, p - sum(rate * g for g, rate in zip(gradients, rates, strict=True)))
 
 
 def test_several_threads():
