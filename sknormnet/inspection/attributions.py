@@ -67,7 +67,7 @@ def input_gradients(estimator, X, *, output=None) -> np.ndarray:
 
     Parameters
     ----------
-    estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
+    estimator : estimator or ensemble of this package, or Pipeline ending in one
         The fitted estimator. In a pipeline, the columns are those that the network gets.
     X : {DataFrame, array-like, sparse matrix} of shape (n_samples, n_features)
         The rows. All are processed at once.
@@ -94,8 +94,7 @@ def input_gradients(estimator, X, *, output=None) -> np.ndarray:
     """
     networks = EncodedNetworks(estimator)
     rows, explain = networks.rows(X), _Explained(networks, chosen_output(networks.fitted, output))
-    gradient = explain(rows.inputs).gradient.sum(axis=0)
-    return networks.by_column(gradient * networks.slopes(rows))
+    return networks.by_column(explain(rows.inputs).gradient * networks.slopes(rows))
 
 
 def integrated_gradients(
@@ -117,9 +116,9 @@ def integrated_gradients(
 
     Parameters
     ----------
-    estimator : NormNetClassifier, NormNetRegressor or Pipeline ending in one
-        The fitted estimator. In a pipeline, the columns are those that the network gets. The
-        gradients of an ensemble (`n_members`) are those of its mean prediction.
+    estimator : estimator or ensemble of this package, or Pipeline ending in one
+        The fitted estimator. In a pipeline, the columns are those that the network gets. What is
+        explained of an ensemble is its prediction, the mean of those of its networks.
     X : {DataFrame, array-like, sparse matrix} of shape (n_samples, n_features)
         The rows to explain.
     output : int, str or other label of a class, default=None
@@ -185,14 +184,14 @@ def integrated_gradients(
 
 
 def _chunks(rows: EncodedRows) -> list[slice]:
-    n_rows = max(1, CHUNK_ELEMENTS // rows.inputs[:, 0].size)
+    n_rows = max(1, CHUNK_ELEMENTS // rows.inputs.shape[1])
     return [slice(k, k + n_rows) for k in range(0, len(rows.X), n_rows)]
 
 
 class _Point(NamedTuple):
     """The inputs of the networks for some rows, the output there, and its gradient.
 
-    The inputs and the gradient have the shape (n_networks, n_rows, n_inputs).
+    The inputs and the gradient have the shape (n_rows, n_inputs).
     """
 
     inputs: np.ndarray
@@ -200,7 +199,7 @@ class _Point(NamedTuple):
     gradient: np.ndarray
 
     def take(self, rows: np.ndarray) -> "_Point":
-        return _Point(self.inputs[:, rows], self.value[rows], self.gradient[:, rows])
+        return _Point(self.inputs[rows], self.value[rows], self.gradient[rows])
 
 
 @dataclass(frozen=True)
@@ -262,12 +261,12 @@ def _in_steps(
     for k in range(1, n_steps + 1):
         there = end if k == n_steps else explain(start.inputs + k * move)
         change = there.value - here.value
-        first, second = ((x.gradient * move).sum(axis=(0, 2)) for x in (here, there))
+        first, second = ((x.gradient * move).sum(axis=1) for x in (here, there))
         share = np.full_like(change, 0.5)
         np.divide(change - first, second - first, out=share, where=first != second)
         share = np.clip(share, 0, 1)
         gradient = here.gradient + share[:, None] * (there.gradient - here.gradient)
-        total = total + (gradient * move).sum(axis=0)
+        total = total + gradient * move
         errors = errors + first + share * (second - first) - change
         here = there
     return total, errors

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sknormnet.estimators.base import BaseNormNet
+from sknormnet.estimators.ensembles.base import BaseEnsemble
 from sknormnet.estimators.search import last_step
 from sknormnet.inputs import InputEncoder
 from sknormnet.nn.losses import Loss
@@ -93,33 +94,75 @@ def validated_inputs(estimator, X) -> Any:
     return estimator._encode(estimator._validate_inputs(X))
 
 
-class Fitted(NamedTuple):
-    """The parts of a fitted estimator that its predictions are made of.
+class Member(NamedTuple):
+    """The networks of an estimator, and what stands before and after them.
 
-    The columns of X have names, or indices in an array.
+    Attributes
+    ----------
+    networks : list of Network
+    inputs : InputEncoder
+    target_scaling : tuple
+        Mean and scale of the target.
+    weight : float
+        Of each network in the mean.
     """
 
-    estimator: Any
-    columns: list
     networks: list[Network]
     inputs: InputEncoder
-    loss: Loss
     target_scaling: Any
+    weight: float
+
+
+class Fitted(NamedTuple):
+    """What the predictions of a fitted estimator or ensemble are made of.
+
+    Attributes
+    ----------
+    first : NormNetClassifier or NormNetRegressor
+        The estimator or, in an ensemble that chooses, the first of its estimators.
+    members : list of Member
+        The prediction is the mean of all of their networks.
+    columns : list
+        Names of the columns of X, or their indices in an array.
+    loss : Loss
+    temperature : float
+        What the log odds of the mean probabilities are divided by.
+    """
+
+    first: Any
+    members: list[Member]
+    columns: list
+    loss: Loss
+    temperature: float
 
 
 def fitted_parts(estimator) -> Fitted:
-    """Return the parts of a fitted estimator, or of a pipeline's last step."""
-    net = network_estimator(estimator)
-    check_is_fitted(net)
-    columns = [*((net._columns and net._columns.names) or range(net.n_features_in_))]
-    return Fitted(net, columns, net._networks, net._inputs, net._loss, net._target_scaling)
+    """Return the parts of a fitted estimator or ensemble, or of a pipeline's last step."""
+    last: Any = last_step(estimator)
+    if isinstance(last, BaseEnsemble):
+        check_is_fitted(last)
+        nets, weights = last.estimators_, last.estimator_weights_
+        temperature = getattr(last, "temperature_", 1.0)
+    else:
+        last = network_estimator(estimator)
+        check_is_fitted(last)
+        nets, weights, temperature = [last], np.ones(1), 1.0
+    first = nets[0]
+    columns = [*((first._columns and first._columns.names) or range(first.n_features_in_))]
+    members = [
+        Member(net._networks, net._inputs, net._target_scaling, weight / len(net._networks))
+        for net, weight in zip(nets, weights, strict=True)
+    ]
+    return Fitted(first, members, columns, first._loss, temperature)
 
 
-def validated_and_encoded(estimator, X) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows as numbers, with NaN for missing values, and as inputs of the network."""
-    net = network_estimator(estimator)
-    X = net._validate_inputs(_transformed(estimator, X))
-    return tuple(x.toarray() if issparse(x) else x for x in (X, net._encode(X)))
+def validated_and_encoded(estimator, X) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return rows as numbers, NaN for missing values, and as inputs of each member's networks."""
+    last = last_step(estimator)
+    nets = last.estimators_ if isinstance(last, BaseEnsemble) else [last]
+    X = nets[0]._validate_inputs(_transformed(estimator, X))
+    X, *inputs = (x.toarray() if issparse(x) else x for x in (X, *(n._encode(X) for n in nets)))
+    return X, inputs
 
 
 def training_rows(estimator, X, y, sample_weight, dtype) -> tuple[Samples, Loss, float | None]:

@@ -1,10 +1,11 @@
 """One output of an estimator as a function of its networks' raw predictions, with its gradient."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, logsumexp
+from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
 from sklearn.base import is_classifier
 
 from sknormnet.inspection.networks import Fitted
@@ -16,7 +17,7 @@ class Output(NamedTuple):
     Attributes
     ----------
     function : callable ``raws -> values, gradient``
-        raws and the gradient have the shape (n_members, n_rows, n_outputs), values (n_rows,).
+        raws and the gradient have the shape (n_networks, n_rows, n_outputs), values (n_rows,).
     unit : float
         About the size of the values: the standard deviation of a standardized target, else 1.
     """
@@ -34,28 +35,36 @@ def chosen_output(fitted: Fitted, output: Any) -> Output:
     output : Any
         A label of a class, or the index of an output; None if there is no choice.
     """
-    link = fitted.loss.out_activation
-    if is_classifier(fitted.estimator):
-        classes = fitted.estimator.classes_.tolist()
-        is_binary = link == "logistic" and fitted.estimator.n_outputs_ == 1
-        number = _position(output, classes, default=1 if is_binary else None)
+    link, first = fitted.loss.out_activation, fitted.first
+    networks = [member for member in fitted.members for _ in member.networks]
+    weights = np.array([member.weight for member in networks])
+    if is_classifier(first):
+        is_binary = link == "logistic" and first.n_outputs_ == 1
+        number = _position(output, first.classes_.tolist(), default=1 if is_binary else None)
+        log_weights = np.log(weights)[:, None, None]
         if link == "softmax":
-            return Output(lambda raws: _log_odds_of_class(raws, number), 1.0)
+            of_class = partial(_log_odds_of_class, log_weights, number, fitted.temperature)
+            return Output(of_class, 1.0)
         sign, column = (2 * number - 1, 0) if is_binary else (1, number)
-        return Output(lambda raws: _log_odds_of_label(raws, column, sign), 1.0)
+        return Output(
+            partial(_log_odds_of_label, log_weights, column, sign / fitted.temperature), 1.0
+        )
     if link not in SLOPES:
         raise ValueError(
             f"The out_activation of the loss must be one of {[*SLOPES]}. Got {link!r} instead."
         )
-    numbers = [*range(fitted.estimator.n_outputs_)]
+    numbers = [*range(first.n_outputs_)]
     number = _position(output, numbers, default=0 if len(numbers) == 1 else None)
-    mean, scale = (np.broadcast_to(x, len(numbers))[number] for x in fitted.target_scaling)
+    scaling = [np.broadcast_arrays(*x.target_scaling, numbers)[:2] for x in networks]
+    means, scales = np.array(scaling)[..., number].T
+    factors = weights * scales
 
     def predicted(raws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        values = fitted.loss.inverse_link(raws)[..., number].mean(axis=0)
-        return values * scale + mean, SLOPES[link](raws, number) * (scale / len(raws))
+        values = fitted.loss.inverse_link(raws)[..., number]
+        slopes = SLOPES[link](raws, number) * factors[:, None, None]
+        return factors @ values + weights @ means, slopes
 
-    return Output(predicted, float(scale))
+    return Output(predicted, float(factors.sum()))
 
 
 def _position(output: Any, choices: list, *, default: int | None) -> int:
@@ -66,28 +75,34 @@ def _position(output: Any, choices: list, *, default: int | None) -> int:
     raise ValueError(f"output must be one of {choices}. Got {output!r} instead.")
 
 
-def _log_odds_of_label(raws: np.ndarray, column: int, sign: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``sign * log(p / (1 - p))`` for the mean p of the members' probabilities."""
-    log_p, log_q = (log_expit(s * raws[..., column]) for s in (1, -1))
+def _log_odds_of_label(
+    log_weights: np.ndarray, column: int, factor: float, raws: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``factor * log(p / (1 - p))`` for the mean p of the networks' probabilities."""
+    log_p, log_q = (log_weights[..., 0] + log_expit(s * raws[..., column]) for s in (1, -1))
     total_p, total_q = (logsumexp(x, axis=0) for x in (log_p, log_q))
     gradient = np.zeros_like(raws)
-    # d log(sum(p)) = p q / sum(p), and d log(sum(q)) = -p q / sum(q), with p + q = 1
-    share = log_p + log_q
-    gradient[..., column] = sign * (np.exp(share - total_p) + np.exp(share - total_q))
-    return sign * (total_p - total_q), gradient
+    # d log(sum(w p)) = w p q / sum(w p), and d log(sum(w q)) = -w p q / sum(w q), with p + q = 1
+    share = log_p + log_q - log_weights[..., 0]
+    gradient[..., column] = factor * (np.exp(share - total_p) + np.exp(share - total_q))
+    return factor * (total_p - total_q), gradient
 
 
-def _log_odds_of_class(raws: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``log(p / (1 - p))`` for the mean p of the members' probabilities of a class."""
+def _log_odds_of_class(
+    log_weights: np.ndarray, number: int, temperature: float, raws: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``log(q / (1 - q))`` of a class, for ``q = softmax(log(p) / temperature)``.
+
+    p is the mean of the networks' probabilities.
+    """
     log_p = log_softmax(raws, axis=-1)
-    others = np.delete(log_p, number, axis=-1)
-    of_class, of_others = log_p[..., number], logsumexp(others, axis=-1)
-    total_p, total_q = (logsumexp(x, axis=0) for x in (of_class, of_others))
-    # As above, with d p = p (1 - p) for the raw prediction of the class, and -p p' for another's
-    share = np.logaddexp(of_class - total_p, of_class - total_q)
-    gradient = -np.exp(share[..., None] + log_p)
-    gradient[..., number] = np.exp(share + of_others)
-    return total_p - total_q, gradient
+    total = logsumexp(log_p + log_weights, axis=0)
+    others = np.delete(total, number, axis=-1) / temperature
+    value = total[:, number] / temperature - logsumexp(others, axis=-1)
+    # The slopes of the value by log(p), and then by the logarithms of a network's probabilities
+    slopes = np.insert(-softmax(others, axis=-1), number, 1, axis=-1) / temperature
+    of_log_p = slopes * np.exp(log_p + log_weights - total)
+    return value, of_log_p - np.exp(log_p) * of_log_p.sum(axis=-1, keepdims=True)
 
 
 def _slope_of_identity(raws: np.ndarray, number: int) -> np.ndarray:

@@ -10,7 +10,12 @@ from sklearn.datasets import make_classification
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sknormnet import NormNetClassifier, NormNetRegressor
+from sknormnet import (
+    NormNetClassifier,
+    NormNetEnsembleClassifier,
+    NormNetEnsembleRegressor,
+    NormNetRegressor,
+)
 from sknormnet.inspection import input_gradients, integrated_gradients
 from sknormnet.nn.losses import LOSSES, SquaredError
 
@@ -196,6 +201,39 @@ def test_equal_levels_contribute_nothing():
     assert equal.sum() > 5
     assert (found.values[equal, 1] == 0).all()
     assert (found.values[~equal, 1] != 0).all()
+
+
+CLASSIFIERS = NormNetClassifier, NormNetEnsembleClassifier
+TARGETS = {
+    "binary": (CLASSES > 0, *CLASSIFIERS, None),
+    "multiclass": (CLASSES, *CLASSIFIERS, 2),
+    "multilabel": (LABELS, *CLASSIFIERS, 1),
+    "two outputs": (TWO, NormNetRegressor, NormNetEnsembleRegressor, 1),
+}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_ensembles_that_choose(kind):
+    y, network, ensemble, output = TARGETS[kind]
+    settings = {"activation": "silu", "n_members": 2}
+    candidates = [{"input_bins": 0}, {"input_bins": 4}]
+    model = ensemble(network(**SMALL | settings), candidates=candidates, random_state=0).fit(X, y)
+    n_networks = len(model.estimators_)  # each has an encoder of its own, for its rows
+    model.estimator_weights_ = np.arange(1, n_networks + 1) / (n_networks * (n_networks + 1) / 2)
+    expected = derivatives(lambda rows: predicted(model, rows, output), ROWS)
+    assert_allclose(input_gradients(model, ROWS, output=output), expected, rtol=1e-5, atol=1e-6)
+    assert_adds_up(make_pipeline(model), ROWS, BASELINE, output)
+
+
+def test_an_ensemble_explains_tables():
+    rows, y = table()
+    estimator = NormNetRegressor(**SMALL | {"max_iter": 30})
+    model = NormNetEnsembleRegressor(estimator, cv=2, random_state=0).fit(rows, y)
+    found = assert_adds_up(model, rows[:10], rows[200:202])
+    assert (found.values[:, 4] == 0).all()
+    members = [integrated_gradients(x, rows[:10]) for x in model.estimators_]
+    expected = np.average([x.values for x in members], axis=0, weights=model.estimator_weights_)
+    assert_allclose(integrated_gradients(model, rows[:10]).values, expected, atol=1e-3)
 
 
 def test_sparse_rows_and_float32():
