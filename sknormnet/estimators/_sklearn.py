@@ -1,4 +1,39 @@
-"""Every private or version-dependent name of scikit-learn, imported in this one file."""
+"""Every private or version-dependent name of scikit-learn, imported in this one file.
+
+Each name has a test in tests/estimators/test_sklearn_names.py, which also runs with scikit-learn's
+nightly wheels. If scikit-learn drops or changes a name, it is replaced in this file:
+
+``_fit_context``
+    A decorator of our own: call `_validate_params`, then the method, within
+    ``config_context(skip_parameter_validation=True)``.
+``_validate_params``, ``Interval``, ``Options``, ``StrOptions``, ``InvalidParameterError``
+    Copy `sklearn.utils._param_validation`, 900 lines under the same license.
+``BaseSearchCV``
+    `search_fit` changes what `Parallel`, `delayed` and `_fit_and_score` mean in its `fit`. Without
+    them, packed searches inherit scikit-learn's `fit`: the same results, but one fit at a time.
+``HalvingGridSearchCV``, ``HalvingRandomSearchCV``
+    They are public, but experimental. If they move, import them from `sklearn.model_selection`.
+``_fit_and_score``
+    `cross_validate` on a single split. Within it, `time` means a `Clock`; without that name, the
+    packed searches write `mean_fit_time` into `cv_results_` themselves.
+``_safe_split``, ``_safe_indexing``
+    Rows by number: `iloc` of data frames, `X[numbers]` of arrays and sparse matrices.
+``_check_method_params``
+    Index those parameters of `fit` that have one value per row.
+``_check_sample_weight``
+    `check_array` with ``ensure_2d=False``, and a check of the length.
+``_check_partial_fit_first_call``
+    Compare `classes_` with `unique_labels(classes)`.
+``_check_optimize_result``
+    Warn with a ConvergenceWarning if `result.status` is not 0.
+``check_matplotlib_support``
+    Import matplotlib, and raise an ImportError that names the caller.
+``Parallel``, ``delayed``
+    joblib's own; workers then need `config_context` to have the caller's configuration.
+``CallbackSupportMixin``
+    It is public, but experimental, and so are ``_skl_callbacks``, ``_parent_callback_ctx`` and
+    `CALLBACK_STATE`. Let the stand-in for scikit-learn before 1.9 serve all versions.
+"""
 
 import copy
 import inspect
