@@ -119,7 +119,7 @@ SHOWN = {
     30.0: "a constant",
 }
 fig, axes = plt.subplots(
-    1, 4, layout="constrained", figsize=(10, 3), sharey=True
+    1, 4, layout="constrained", figsize=(10, 3.4), sharey=True
 )
 for ax, (alpha, title) in zip(axes, SHOWN.items(), strict=True):
     for net in nets[alpha]:
@@ -127,8 +127,7 @@ for ax, (alpha, title) in zip(axes, SHOWN.items(), strict=True):
         ax.plot(x, net.predict(x[:, None]), color=color, lw=width)
     ax.plot(x, truth(x), "k--", lw=1.5, label="true curve")
     ax.plot(*draws[0], "o", color="C1", ms=4, label="training rows")
-    ax.set(xlabel="x", ylim=(-3, 3), title=f"alpha={alpha:g}: {title}")
-    ax.title.set_fontsize(10)
+    ax.set(xlabel="x", ylim=(-3, 3), title=f"alpha={alpha:g}:\n{title}")
 axes[0].set_ylabel("y")
 axes[0].legend(fontsize=8, loc="upper left")
 plt.show()
