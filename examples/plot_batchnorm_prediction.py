@@ -126,8 +126,8 @@ fixed = np.mean(
 fig, ax = plt.subplots(layout="constrained", figsize=(8, 4.2))
 places = np.arange(len(SIZES))
 ax.axhline(100 * fixed, color="black", ls=":", lw=2, label="fixed statistics")
-for (by_class, found), style, label in zip(
-    accuracies.items(),
+for found, style, label in zip(
+    accuracies.values(),
     ("C0o-", "C1s--"),
     ("own batch, random order", "own batch, sorted by digit"),
     strict=True,

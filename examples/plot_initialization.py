@@ -38,6 +38,7 @@ from sknormnet.inspection import (
     layer_statistics,
 )
 
+# sphinx_gallery_thumbnail_number = 2
 plt.style.use("tableau-colorblind10")
 
 X, y = load_digits(return_X_y=True)
