@@ -82,8 +82,10 @@ print(input_summary(model))
 # Comparison
 # ----------
 # The pipeline in front of the other two is what their users write: impute and
-# scale the numbers, one-hot encode the rest. Five draws of 4,000 customers, of
-# which a quarter are test rows.
+# scale the numbers, one-hot encode the rest. The MLP stops early, as it
+# overfits this table otherwise; from 1,000 rows on, NormNetClassifier chooses
+# its best epoch by default. Five draws of 4,000 customers, of which a quarter
+# are test rows.
 
 
 def prepared(classifier):
