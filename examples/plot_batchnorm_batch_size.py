@@ -106,8 +106,8 @@ axes[0].legend(loc="lower left")
 plt.show()
 
 # %%
-# Correct labels of test rows cannot be predicted for the fifth that is random,
-# so 82 % would be the best possible accuracy.
+# The labels of a fifth of the test rows are random, so 82 % would be the best
+# possible accuracy.
 
 print(f"{'':12}{'batch norm':>24}{'no batch norm':>24}")
 print(f"{'batch size':12}" + f"{'training':>10}{'test':>7}{'gap':>7}" * 2)
