@@ -1,6 +1,9 @@
 """How Sphinx builds the documentation: sphinx-build -W docs docs/_build/html."""
 
 import re
+from pathlib import Path
+
+from sphinx_gallery.sorting import ExplicitOrder
 
 import sknormnet
 
@@ -24,8 +27,16 @@ myst_heading_anchors = 3
 autodoc_typehints = "none"
 numpydoc_show_class_members = False  # the class template lists them
 
+# The examples in the order of the gallery's table of contents, which is that of a lecture.
+examples = Path(__file__).resolve().parent.parent / "examples"
+course = re.findall(r"examples/(\w+\.py)", (examples / "index.rst").read_text())
+
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
+    "copyfile_regex": r"index\.rst",  # the gallery's page is written by hand
+    "minigallery_sort_order": ExplicitOrder([str(examples / name) for name in course]),
+    "remove_config_comments": True,
+    "default_thumb_file": str(Path(__file__).parent / "images" / "text_output.png"),
     "gallery_dirs": "gallery",
     "backreferences_dir": "generated/examples",  # which the class template shows
     "doc_module": "sknormnet",

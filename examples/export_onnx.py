@@ -2,10 +2,11 @@
 Prediction without sknormnet, by ONNX
 =====================================
 
-A network is trained on a table with numbers, words and missing values, and exported to a file in
-the format of ONNX. Another process predicts from this file with ONNX Runtime, and imports neither
-sknormnet nor scikit-learn: the file contains all that `fit` has learned, from the levels of the
-words to the names of the classes. The export needs ``pip install skl2onnx onnxruntime``.
+A network is trained on a table with numbers, words and missing values, and
+exported to a file in the format of ONNX. Another process predicts from this
+file with ONNX Runtime, and imports neither sknormnet nor scikit-learn: the
+file contains all that `fit` has learned, from the levels of the words to the
+names of the classes. The export needs ``pip install skl2onnx onnxruntime``.
 """
 
 import json
@@ -19,9 +20,11 @@ import numpy as np
 
 from sknormnet import NormNetClassifier
 
+# sphinx_gallery_thumbnail_path = "images/export_thumbnail.png"
+
 # %%
-# Customers of a phone company: who leaves depends on the bill and the contract. Some bills are
-# not known.
+# Customers of a phone company: who leaves depends on the bill and the
+# contract. Some bills are not known.
 
 rng = np.random.default_rng(0)
 n_rows = 3000
@@ -37,8 +40,8 @@ print(f"accuracy on other rows: {model.score(X[2000:], y[2000:]):.3f}")
 
 
 # %%
-# Each column is an input of the exported model, with a name and a type. For a DataFrame,
-# ``to_onnx(model, X[:1])`` would find both by itself.
+# Each column is an input of the exported model, with a name and a type. For a
+# DataFrame, ``to_onnx(model, X[:1])`` would find both by itself.
 
 
 def export(path):
@@ -46,11 +49,16 @@ def export(path):
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
-    import sknormnet.onnx  # noqa: F401 - tells skl2onnx how to convert networks
+    import sknormnet.onnx  # noqa: F401 - converters for skl2onnx
 
-    types = [("bill", FloatTensorType([None, 1])), ("contract", StringTensorType([None, 1]))]
+    types = [
+        ("bill", FloatTensorType([None, 1])),
+        ("contract", StringTensorType([None, 1])),
+    ]
     options = {"zipmap": False, "output_class_labels": True}
-    onnx_model = to_onnx(model, initial_types=types, options=options, target_opset=18)
+    onnx_model = to_onnx(
+        model, initial_types=types, options=options, target_opset=18
+    )
     path.write_bytes(onnx_model.SerializeToString())
 
 
@@ -70,15 +78,18 @@ inputs = {
 }
 labels, probabilities, classes = session.run(None, inputs)
 assert not {"sknormnet", "sklearn"} & {*sys.modules}
-json.dump({"labels": labels.tolist(), "probabilities": probabilities.tolist()}, sys.stdout)
+found = {"labels": labels.tolist(), "probabilities": probabilities.tolist()}
+json.dump(found, sys.stdout)
 """
 
 
 def predict_elsewhere(path, rows):
-    """Return the labels and probabilities that a process without sknormnet predicts."""
+    """Return labels and probabilities, from a process without sknormnet."""
     text = json.dumps({"bill": [*rows[:, 0]], "contract": [*rows[:, 1]]})
     command = [sys.executable, "-c", PREDICT, str(path)]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, input=text, capture_output=True, text=True, check=True
+    )
     found = json.loads(done.stdout)
     return np.array(found["labels"]), np.array(found["probabilities"])
 

@@ -2,16 +2,18 @@
 Dropout: strength per layer, and dropout at prediction
 ======================================================
 
-In a training step, dropout keeps each hidden unit with probability :math:`p`, so that no unit can
-rely on particular other units (Srivastava et al. 2014). How much dropout should each layer get?
-And why is dropout turned off for prediction? On 200 digits, a network that narrows from 256 to 16
-units does best with the strongest dropout in the widest layer. For prediction, one pass of the
-full network is as good as the average over many passes with dropout, each of which is worse.
+In a training step, dropout keeps each hidden unit with probability :math:`p`,
+so that no unit can rely on particular other units (Srivastava et al. 2014).
+How much dropout should each layer get? And why is dropout turned off for
+prediction? On 200 digits, a network that narrows from 256 to 16 units does
+best with the strongest dropout in the widest layer. For prediction, one pass
+of the full network is as good as the average over many passes with dropout,
+each of which is worse.
 """
 
 # %%
-# The data are handwritten digits of 8 x 8 pixels. Each of twenty random splits has 200 training
-# rows and 1,597 held-out rows.
+# The data are handwritten digits of 8 x 8 pixels. Each of ten random splits
+# has 200 training rows and 1,597 held-out rows.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,21 +26,27 @@ plt.style.use("tableau-colorblind10")
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")
-splits = StratifiedShuffleSplit(20, train_size=200, random_state=0)
+splits = StratifiedShuffleSplit(10, train_size=200, random_state=0)
 
 # %%
 # Stronger dropout in wider layers
 # --------------------------------
 #
-# ``keep_prob`` is one probability for all hidden layers, or a tuple with one probability per
-# layer. (0.5, 0.8, 0.95) drops half of the 256 units, a fifth of the 64 and one in twenty of the
-# 16. It is compared with the reverse order, with the same strength in all layers (0.75 is the mean
-# of the three probabilities), and with no dropout. Weight decay and the choice of an epoch also
-# regularize, so they are off. ``PackedGridSearchCV`` trains the candidates on all splits together
-# in stacked arrays. The score is the log loss on the held-out rows.
+# ``keep_prob`` is one probability for all hidden layers, or a tuple with one
+# probability per layer. (0.5, 0.8, 0.95) drops half of the 256 units, a fifth
+# of the 64 and one in twenty of the 16. It is compared with the reverse order,
+# with the same strength in all layers (0.75 is the mean of the three
+# probabilities), and with no dropout. Weight decay and the choice of an epoch
+# also regularize, so they are off. ``PackedGridSearchCV`` trains the
+# candidates on all splits together in stacked arrays. The score is the log
+# loss on the held-out rows.
 
 net = NormNetClassifier(
-    (256, 64, 16), input_bins=0, early_stopping=False, weight_decay=0.0, random_state=0
+    (256, 64, 16),
+    input_bins=0,
+    early_stopping=False,
+    weight_decay=0.0,
+    random_state=0,
 )
 settings = {
     "no dropout": 1.0,
@@ -49,16 +57,26 @@ settings = {
     "0.5, 0.8, 0.95": (0.5, 0.8, 0.95),
 }
 search = PackedGridSearchCV(
-    net, {"keep_prob": list(settings.values())}, cv=splits, scoring="neg_log_loss", refit=False
+    net,
+    {"keep_prob": list(settings.values())},
+    cv=splits,
+    scoring="neg_log_loss",
+    refit=False,
 )
 results = search.fit(X, y).cv_results_
-by_split = [results[f"split{i}_test_score"] for i in range(splits.get_n_splits())]
+by_split = [
+    results[f"split{i}_test_score"] for i in range(splits.get_n_splits())
+]
 log_loss = dict(zip(settings, -np.transpose(by_split), strict=True))
 
 best = log_loss["0.5, 0.8, 0.95"]
 print(f"{'keep_prob':18}{'log loss':>9}{'(0.5, 0.8, 0.95) is better':>29}")
 for name, losses in log_loss.items():
-    wins = "" if losses is best else f"in {(losses > best).sum()} of {len(best)} splits"
+    wins = (
+        ""
+        if losses is best
+        else f"in {(losses > best).sum()} of {len(best)} splits"
+    )
     print(f"{name:18}{losses.mean():9.3f}{wins:>29}")
 
 # %%
@@ -67,34 +85,52 @@ for name, losses in log_loss.items():
 fig, ax = plt.subplots(layout="constrained", figsize=(8, 3.5))
 for row, losses in enumerate(log_loss.values()):
     color = "C1" if losses is best else "C0"
-    ax.plot(losses, np.full(len(losses), row), "o", color=color, alpha=0.4, markersize=5)
-    ax.plot(losses.mean(), row, "|", color=color, markersize=24, markeredgewidth=4)
+    ax.plot(
+        losses,
+        np.full(len(losses), row),
+        "o",
+        color=color,
+        alpha=0.4,
+        markersize=5,
+    )
+    ax.plot(
+        losses.mean(), row, "|", color=color, markersize=18, markeredgewidth=4
+    )
 ax.set_yticks(range(len(settings)), settings, fontsize=11)
 ax.set(
     ylabel="keep_prob",
+    ylim=(-0.7, len(settings) - 0.3),
     xlabel="Log loss on held-out rows",
     title="Strongest dropout in the widest layer is best",
 )
 plt.show()
 
-assert all(losses.mean() > best.mean() for losses in log_loss.values() if losses is not best)
+assert all(
+    losses.mean() > best.mean()
+    for losses in log_loss.values()
+    if losses is not best
+)
 assert (log_loss["0.95, 0.8, 0.5"] > best).mean() > 0.7
 
 # %%
-# The gain over the reverse order is clear in nearly every split. The gain over the best common
-# strength is small: it shows in the mean, but not in every split.
+# The gain over the reverse order is clear in nearly every split. The gain over
+# the best common strength is small: it shows in the mean, but not in every
+# split.
 #
 # Why dropout is turned off for prediction
 # ----------------------------------------
 #
-# In training, the activation of each kept unit is divided by :math:`p`. With a mask :math:`m` that
-# is 1 with probability :math:`p` and 0 otherwise, :math:`E(a m / p) = a`: on average, the next
-# layer gets the same input as from all units. Prediction can therefore keep all units without any
-# rescaling. The code below checks this for one row and the inputs that the 64 units of the second
-# hidden layer get from the first:
+# In training, the activation of each kept unit is divided by :math:`p`. With a
+# mask :math:`m` that is 1 with probability :math:`p` and 0 otherwise,
+# :math:`E(a m / p) = a`: on average, the next layer gets the same input as
+# from all units. Prediction can therefore keep all units without any
+# rescaling. The code below checks this for one row and the inputs that the 64
+# units of the second hidden layer get from the first:
 
 train, test = next(splits.split(X, y))
-net = net.set_params(keep_prob=(0.5, 0.8, 0.95), max_iter=60).fit(X[train], y[train])
+net = net.set_params(keep_prob=(0.5, 0.8, 0.95), max_iter=60).fit(
+    X[train], y[train]
+)
 X_test, y_test = X[test], y[test]
 
 rng = np.random.default_rng(0)
@@ -105,11 +141,12 @@ undivided = (activations * masks @ weights).mean(axis=0)
 divided = (activations * masks / 0.5 @ weights).mean(axis=0)
 
 # %%
-# This does not hold exactly for the network's output, which is not a linear function of the
-# activations. The full network comes close to the average over dropout samples but does not equal
-# it. ``predict_proba_samples`` returns the probabilities of networks with randomly dropped units.
-# The table compares the average of the first 1, 2, 5, ... samples with ``predict_proba``, which
-# uses the full network:
+# This does not hold exactly for the network's output, which is not a linear
+# function of the activations. The full network comes close to the average over
+# dropout samples but does not equal it. ``predict_proba_samples`` returns the
+# probabilities of networks with randomly dropped units. The table compares the
+# average of the first 1, 2, 5, ... samples with ``predict_proba``, which uses
+# the full network:
 
 samples = net.predict_proba_samples(X_test, n_samples=200, random_state=0)
 whole_net = net.predict_proba(X_test)
@@ -124,14 +161,26 @@ averages = [samples[:k].mean(axis=0) for k in counts]
 errors = [error(average) for average in averages]
 distances = [abs(average - whole_net).mean() for average in averages]
 
-print(f"{'averaged':14}{'wrong':>7}{'highest probability':>22}{'distance from full':>22}")
-for k, average, wrong, distance in zip(counts, averages, errors, distances, strict=True):
-    print(f"{k:<14}{wrong:6.1f}%{average.max(axis=1).mean():22.3f}{distance:22.4f}")
-print(f"{'full network':14}{error(whole_net):6.1f}%{whole_net.max(axis=1).mean():22.3f}")
+print(
+    f"{'averaged':14}{'wrong':>7}{'highest probability':>22}"
+    f"{'distance from full':>22}"
+)
+for k, average, wrong, distance in zip(
+    counts, averages, errors, distances, strict=True
+):
+    print(
+        f"{k:<14}{wrong:6.1f}%"
+        f"{average.max(axis=1).mean():22.3f}{distance:22.4f}"
+    )
+print(
+    f"{'full network':14}{error(whole_net):6.1f}%"
+    f"{whole_net.max(axis=1).mean():22.3f}"
+)
 
 # %%
-# Left: the mean input of the second layer's units over 2,000 masks. With division by :math:`p`, it
-# lies on the diagonal; without, it is half as large. Right: the percentage of wrong predictions.
+# Left: the mean input of the second layer's units over 2,000 masks. With
+# division by :math:`p`, it lies on the diagonal; without, it is half as large.
+# Right: the percentage of wrong predictions.
 
 fig, (left, right) = plt.subplots(1, 2, layout="constrained", figsize=(9, 4))
 left.axline((0, 0), slope=1, color="0.6", linestyle="--")
@@ -142,10 +191,22 @@ left.set_title("Dividing by p preserves the mean")
 left.legend()
 
 right.plot(counts, errors, "o-", color="C0", label="average of samples")
-right.axhline(error(whole_net), color="C1", linestyle="--", linewidth=2, label="full network")
-right.set(xlabel="Number of dropout samples averaged", xscale="log", ylabel="Wrong predictions (%)")
+right.axhline(
+    error(whole_net),
+    color="C1",
+    linestyle="--",
+    linewidth=2,
+    label="full network",
+)
+right.set(
+    xlabel="Number of dropout samples averaged",
+    xscale="log",
+    ylabel="Wrong predictions (%)",
+)
 right.set_xticks(counts, counts)
-right.set_title("One pass of the full network is\nas good as averaging many samples")
+right.set_title(
+    "One pass of the full network is\nas good as averaging many samples"
+)
 right.legend()
 plt.show()
 
@@ -156,7 +217,8 @@ assert abs(errors[-1] - error(whole_net)) < 1
 assert 0.005 < distances[-1] < 0.8 * distances[0]
 
 # %%
-# A single dropout sample is wrong more often. The average over many samples is as good as the full
-# network, at many times the cost. Its probabilities remain slightly different: those of the full
-# network are more confident. The spread of the dropout samples is useful as a measure of
-# uncertainty, see :ref:`sphx_glr_gallery_plot_uncertainty.py`.
+# A single dropout sample is wrong more often. The average over many samples is
+# as good as the full network, at many times the cost. Its probabilities remain
+# slightly different: those of the full network are more confident. The spread
+# of the dropout samples is useful as a measure of uncertainty, see
+# :ref:`sphx_glr_gallery_plot_uncertainty.py`.

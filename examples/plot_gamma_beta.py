@@ -2,25 +2,29 @@
 Batch norm's scale and shift: gamma and beta
 ============================================
 
-Batch norm first gives each unit mean 0 and variance 1. It then scales the unit by :math:`\\gamma`
-and shifts it by :math:`\\beta`, which are learned (Ioffe and Szegedy 2015),
+Batch norm first gives each unit mean 0 and variance 1. It then scales the unit
+by :math:`\\gamma` and shifts it by :math:`\\beta`, which are learned (Ioffe
+and Szegedy 2015),
 
-.. math:: \\gamma \\frac{z - \\mathrm{mean}}{\\sqrt{\\mathrm{var} + \\epsilon}} + \\beta,
+.. math:: \\gamma \\frac{z - \\mathrm{mean}}
+          {\\sqrt{\\mathrm{var} + \\epsilon}} + \\beta,
 
-starting from :math:`\\gamma = 1` and :math:`\\beta = 0`. Why are they learned, and what is lost if
-they keep their initial values? The answer depends on the next operation. Before an activation,
-:math:`\\beta` sets where the activation bends, and :math:`\\gamma` how sharply. ReLU does not need
-:math:`\\gamma`. After the activation, the weights and biases of the next layer can do everything
-that :math:`\\gamma` and :math:`\\beta` do.
+starting from :math:`\\gamma = 1` and :math:`\\beta = 0`. Why are they learned,
+and what is lost if they keep their initial values? The answer depends on the
+next operation. Before an activation, :math:`\\beta` sets where the activation
+bends, and :math:`\\gamma` how sharply. ReLU does not need :math:`\\gamma`.
+After the activation, the weights and biases of the next layer can do
+everything that :math:`\\gamma` and :math:`\\beta` do.
 """
 
 # %%
 # Freezing gamma and beta
 # -----------------------
 #
-# The estimators have no parameter for this, but a custom optimizer can do it. It gets the gradient
-# of all parameters in one vector: the weights of all layers first, then their biases, gammas and
-# betas. If a gradient is 0 in every step, Adam does not change the parameter.
+# The estimators have no parameter for this, but a custom optimizer can do it.
+# It gets the gradient of all parameters in one vector: the weights of all
+# layers first, then their biases, gammas and betas. If a gradient is 0 in
+# every step, Adam does not change the parameter.
 
 from dataclasses import dataclass
 
@@ -55,12 +59,13 @@ class HoldingAdam(Adam):
 # One input, one hidden layer
 # ---------------------------
 #
-# With one input, batch norm before the activation, and :math:`\gamma = 1` and :math:`\beta = 0`,
-# all activations get the same input, :math:`\pm(x - \mathrm{mean}) / \mathrm{std}`. Then 128 ReLUs
-# make two straight lines that meet at the mean of x, and 128 logistic functions a single S-shaped
-# curve, which is nearly straight between -2 and 2. With a learned :math:`\beta`, they can bend
-# anywhere. ReLUs need nothing else. Logistic functions also need :math:`\gamma` to bend more
-# sharply.
+# With one input, batch norm before the activation, and :math:`\gamma = 1` and
+# :math:`\beta = 0`, all activations get the same input, :math:`\pm(x -
+# \mathrm{mean}) / \mathrm{std}`. Then 128 ReLUs make two straight lines that
+# meet at the mean of x, and 128 logistic functions a single S-shaped curve,
+# which is nearly straight between -2 and 2. With a learned :math:`\beta`, they
+# can bend anywhere. ReLUs need nothing else. Logistic functions also need
+# :math:`\gamma` to bend more sharply.
 
 rng = np.random.default_rng(0)
 x_train = rng.uniform(-2, 2, 300)
@@ -104,49 +109,75 @@ curves = {
 
 # %%
 
-styles = {"learned": ("C0", "-"), "gamma fixed": ("C1", "--"), "both fixed": ("black", ":")}
+styles = {
+    "learned": ("C0", "-"),
+    "gamma fixed": ("C1", "--"),
+    "both fixed": ("black", ":"),
+}
 titles = [
     "Batch norm before ReLU:\nbeta matters",
     "Batch norm before logistic:\nboth matter",
     "Batch norm after ReLU:\nneither matters",
 ]
-fig, axes = plt.subplots(1, 3, sharey=True, layout="constrained", figsize=(10, 4))
+fig, axes = plt.subplots(
+    1, 3, sharey=True, layout="constrained", figsize=(10, 4)
+)
 for ax, title, layer in zip(axes, titles, layers, strict=True):
     ax.plot(x_train, y_train, ".", color="0.75", markersize=4, zorder=0)
     for held, (color, line) in styles.items():
-        ax.plot(x, curves[layer][held], color=color, linestyle=line, linewidth=2.5, label=held)
+        ax.plot(
+            x,
+            curves[layer][held],
+            color=color,
+            linestyle=line,
+            linewidth=2.5,
+            label=held,
+        )
     ax.set(xlabel="x", title=title)
 axes[0].set_ylabel("y")
-fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+fig.legend(
+    *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3
+)
 plt.show()
 
 # %%
 # Root mean squared error with respect to the true curve:
 
 errors = {
-    layer: {held: np.sqrt(np.mean((y - truth) ** 2)) for held, y in of_layer.items()}
+    layer: {
+        held: np.sqrt(np.mean((y - truth) ** 2))
+        for held, y in of_layer.items()
+    }
     for layer, of_layer in curves.items()
 }
 print(f"{'batch norm':17}" + "".join(f"{held:>12}" for held in solvers))
 for layer, of_held in errors.items():
-    print(f"{layer:17}" + "".join(f"{error:12.3f}" for error in of_held.values()))
+    print(
+        f"{layer:17}" + "".join(f"{error:12.3f}" for error in of_held.values())
+    )
 
 before, logistic, after = errors.values()
 assert before["gamma fixed"] < 0.1 < 0.3 < before["beta fixed"]
 assert abs(before["both fixed"] - before["beta fixed"]) < 0.01
-assert logistic["learned"] < 0.1 < 0.3 < min(logistic["gamma fixed"], logistic["beta fixed"])
+assert (
+    logistic["learned"]
+    < 0.1
+    < 0.3
+    < min(logistic["gamma fixed"], logistic["beta fixed"])
+)
 assert max(after.values()) < 0.1
 
 # %%
-# ReLU preserves the scale of its input, :math:`f(\gamma z) = \gamma f(z)` for :math:`\gamma > 0`,
-# and the weights of the next layer can rescale its output. Before ReLU, :math:`\gamma` is
-# therefore redundant.
+# ReLU preserves the scale of its input, :math:`f(\gamma z) = \gamma f(z)` for
+# :math:`\gamma > 0`, and the weights of the next layer can rescale its output.
+# Before ReLU, :math:`\gamma` is therefore redundant.
 #
 # Learned values in a deeper network
 # ----------------------------------
 #
-# The network has four hidden layers of 64 units and learns handwritten digits. The points are the
-# means over the units of a layer. The bars are the ranges from the 5th to the 95th percentile.
+# The network has four hidden layers of 64 units and learns handwritten digits.
+# The points are the means over the units of a layer. The bars are the ranges
+# from the 5th to the 95th percentile.
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")
@@ -167,17 +198,23 @@ def deep(layer):
     )
 
 
-fitted = {layer: deep(settings).fit(X, y) for layer, settings in layers.items()}
+fitted = {
+    layer: deep(settings).fit(X, y) for layer, settings in layers.items()
+}
 
 fig, axes = plt.subplots(1, 2, layout="constrained", figsize=(10, 4))
 looks = [(-0.2, "o", "C0"), (0, "s", "C1"), (0.2, "^", "black")]
-for (shift, marker, color), (layer, net) in zip(looks, fitted.items(), strict=True):
+for (shift, marker, color), (layer, net) in zip(
+    looks, fitted.items(), strict=True
+):
     for ax, arrays in zip(axes, [net.gammas_, net.betas_], strict=True):
         means = np.mean(arrays, axis=1)
         low, high = np.quantile(arrays, [0.05, 0.95], axis=1)
         spread = [means - low, high - means]
         at = np.arange(4) + shift
-        ax.errorbar(at, means, spread, fmt=marker, color=color, capsize=4, label=layer)
+        ax.errorbar(
+            at, means, spread, fmt=marker, color=color, capsize=4, label=layer
+        )
 for ax, name, start in zip(axes, ["gamma", "beta"], [1, 0], strict=True):
     ax.axhline(start, color="0.6", linestyle="--", zorder=0)
     ax.set(xlabel="Hidden layer", xticks=range(4), ylabel=name)
@@ -187,8 +224,12 @@ axes[0].legend(loc="upper left")
 plt.show()
 
 for layer, net in fitted.items():
-    gammas = "  ".join(f"{gamma.mean():.2f} ± {gamma.std():.2f}" for gamma in net.gammas_)
-    betas = "  ".join(f"{beta.mean():5.2f} ± {beta.std():.2f}" for beta in net.betas_)
+    gammas = "  ".join(
+        f"{gamma.mean():.2f} ± {gamma.std():.2f}" for gamma in net.gammas_
+    )
+    betas = "  ".join(
+        f"{beta.mean():5.2f} ± {beta.std():.2f}" for beta in net.betas_
+    )
     print(f"{layer:15}  gamma  {gammas}\n{'':15}  beta  {betas}")
 
 of_logistic, of_relu = fitted["before logistic"], fitted["before ReLU"]
@@ -199,11 +240,18 @@ assert np.std(of_logistic.betas_) > 2 * np.std(of_relu.betas_)
 # The cost of freezing in the deeper network
 # ------------------------------------------
 #
-# Log loss on the training rows and on the held-out rows, as means over five folds:
+# Log loss on the training rows and on the held-out rows, as means over five
+# folds:
 
 costs = {}
-print(f"{'':17}{'training rows':>20}{'held-out rows':>20}{'fixed is worse':>20}")
-print(f"{'batch norm':17}" + f"{'learned':>12}{'fixed':>8}" * 2 + f"{'on held-out rows':>20}")
+print(
+    f"{'':17}{'training rows':>20}{'held-out rows':>20}{'fixed is worse':>20}"
+)
+print(
+    f"{'batch norm':17}"
+    + f"{'learned':>12}{'fixed':>8}" * 2
+    + f"{'on held-out rows':>20}"
+)
 for layer, settings in layers.items():
     search = PackedGridSearchCV(
         deep(settings),
@@ -214,8 +262,13 @@ for layer, settings in layers.items():
         return_train_score=True,
     )
     results = search.fit(X, y).cv_results_
-    trained_on, held_out = -results["mean_train_score"], -results["mean_test_score"]
-    learned, held = np.transpose([results[f"split{i}_test_score"] for i in range(5)])
+    trained_on, held_out = (
+        -results["mean_train_score"],
+        -results["mean_test_score"],
+    )
+    learned, held = np.transpose(
+        [results[f"split{i}_test_score"] for i in range(5)]
+    )
     worse = (held < learned).sum()
     costs[layer] = held_out[1] - held_out[0]
     numbers = "".join(f"{a:12.4f}{b:8.4f}" for a, b in [trained_on, held_out])
@@ -225,7 +278,7 @@ assert costs["before logistic"] > 0.02
 assert max(abs(costs["before ReLU"]), abs(costs["after ReLU"])) < 0.015
 
 # %%
-# With 64 inputs, the units of a layer differ for any :math:`\gamma` and :math:`\beta`, so less is
-# lost than with one input. The logistic network is worse in every fold. The ReLU networks fit the
-# training rows a little less closely. On the held-out rows they are no worse, perhaps a little
-# better.
+# With 64 inputs, the units of a layer differ for any :math:`\gamma` and
+# :math:`\beta`, so less is lost than with one input. The logistic network is
+# worse in every fold. The ReLU networks fit the training rows a little less
+# closely. On the held-out rows they are no worse, perhaps a little better.

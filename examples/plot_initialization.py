@@ -1,31 +1,44 @@
 """
-Weight initialization: vanishing and exploding signals
-======================================================
+Weight initialization: vanishing and exploding signals and gradients
+====================================================================
 
-Each layer multiplies its inputs by its weights. If the weights are too small, the signal shrinks
-from layer to layer until it vanishes. If they are too large, the signal grows without bound, or
-saturates every unit where its activation is flat. The gradients pass through the same weights
-backward. Glorot and Bengio (2010, "Understanding the difficulty of training deep feedforward
-neural networks") and He et al. (2015, "Delving deep into rectifiers") chose the variance of the
+Each layer multiplies its inputs by its weights. If the weights are too small,
+the signal shrinks from layer to layer until it vanishes. If they are too
+large, the signal grows without bound, or saturates the units: it moves them to
+where their activation is flat. The gradients pass through the same weights
+backward, so they vanish or explode, too. Glorot and Bengio (2010,
+"Understanding the difficulty of training deep feedforward neural networks")
+and He et al. (2015, "Delving deep into rectifiers") chose the variance of the
 weights so that the signal keeps its scale:
 
-.. math:: \\mathrm{Var}(W) = \\frac{2}{n_{in} + n_{out}} \\quad \\text{(Xavier, for tanh)}
-          \\qquad \\mathrm{Var}(W) = \\frac{2}{n_{in}} \\quad \\text{(He, for ReLU)}
+.. math:: \\mathrm{Var}(W) = \\frac{2}{n_{in} + n_{out}}
+          \\quad \\text{(Xavier, for tanh)}
+          \\qquad \\mathrm{Var}(W) = \\frac{2}{n_{in}}
+          \\quad \\text{(He, for ReLU)}
 
-This example initializes ten hidden layers with zeros, with weights that are too small or too
-large, and with these two rules. Batch norm rescales the outputs of each layer, so the choice
-matters less.
+This example follows signal and gradient through ten hidden layers with five
+initializations. It then trains networks with and without batch norm, which
+rescales the outputs of each layer, so that the choice matters less.
 """
+
+import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import scale
 
 from sknormnet import NormNetClassifier
-from sknormnet.inspection import initialized, layer_gradients, layer_statistics
+from sknormnet.inspection import (
+    initialized,
+    layer_gradients,
+    layer_statistics,
+)
 
+# sphinx_gallery_thumbnail_number = 2
 plt.style.use("tableau-colorblind10")
 
 X, y = load_digits(return_X_y=True)
@@ -44,108 +57,236 @@ INITS = {
     "He": "he_normal",
     "too large": too_large,
 }
-STYLES = dict(zip(INITS, ("k:", "C0v-", "C1o-", "C2s-", "C3^-"), strict=True))
+STYLES = dict(zip(INITS, ("C3x:", "C0v-", "C1o-", "ks-", "C5^-"), strict=True))
 NET = NormNetClassifier(
-    hidden_layer_sizes=(64,) * 10,
+    scale_inputs=None,
+    input_bins=0,
     keep_prob=1.0,
-    label_smoothing=0.0,
+    early_stopping=False,
     solver="sgd",
-    learning_rate="cosine",
-    learning_rate_init=0.01,
-    batch_size=64,
-    max_iter=15,
-    random_state=0,
+    learning_rate_init=0.03,
+    batch_size=128,
+    max_iter=20,
 )
 
 
-def net(activation, init, batchnorm=False):
-    """Return an unfitted network of ten hidden layers."""
-    return clone(NET).set_params(activation=activation, init=INITS[init], batchnorm=batchnorm)
+def net(activation, init, *, depth=10, batchnorm=False, seed=0):
+    """Return an unfitted network with layers of 64 units."""
+    return clone(NET).set_params(
+        hidden_layer_sizes=(64,) * depth,
+        activation=activation,
+        init=INITS[init],
+        batchnorm=batchnorm,
+        random_state=seed,
+    )
 
 
 # %%
-# Before training
-# ---------------
-# :func:`~sknormnet.inspection.initialized` returns the network with its initial parameters,
-# untrained. The standard deviation of each layer's activations shows how much of the signal is
-# left. The gradient norm of each layer shows how much of the gradient arrives.
+# Forward: the signal before training
+# -----------------------------------
+# :func:`~sknormnet.inspection.initialized` returns a network with its initial
+# parameters, untrained, and :func:`~sknormnet.inspection.layer_statistics` the
+# standard deviation of each layer's activations. The third panel shows how
+# many activations are saturated: tanh is flat there. Hidden layers are counted
+# from 0. A value of 0 cannot be drawn on a logarithmic axis; zeros are drawn
+# at the lower edge instead.
+
+starts = {
+    (activation, init): initialized(net(activation, init), X, y)
+    for activation in ("tanh", "relu")
+    for init in INITS
+}
+signal = {
+    name: [
+        x.std for x in layer_statistics(start, X) if x.stage == "activation"
+    ]
+    for name, start in starts.items()
+}
 
 
-def before_training(activation, init):
-    """Return the std of each hidden layer's activations and each layer's gradient norm."""
-    start = initialized(net(activation, init), X, y)
-    stds = [x.std for x in layer_statistics(start, X) if x.stage == "activation"]
-    return stds, [x.gradient_norm for x in layer_gradients(start, X, y)]
+def flat_share(start, layer):
+    """Return the share of activations where tanh has a slope below 0.05."""
+    return 100 * np.mean(1 - start.hidden_activations(X, layer) ** 2 < 0.05)
 
 
-STARTS = {(a, init): before_training(a, init) for a in ("tanh", "relu") for init in INITS}
+saturated = {
+    init: [flat_share(starts["tanh", init], k) for k in range(10)]
+    for init in INITS
+}
+FLOOR = 1e-14
 
-fig, axes = plt.subplots(2, 2, figsize=(9, 6), sharex=True, sharey="row", layout="constrained")
-for (activation, init), columns in STARTS.items():
-    for ax, values in zip(axes[:, int(activation == "relu")], columns, strict=True):
-        if np.any(values):
-            numbers = range(len(values))
-            ax.semilogy(numbers, values, STYLES[init], ms=5, label=init)
-axes[0, 0].set(title="tanh: Xavier and He preserve the signal", ylabel="Std of activations")
-axes[0, 1].set(title="ReLU: He preserves the signal")
-for ax in axes[1]:
-    ax.set_xlabel("Layer (10 is the output layer)")
-axes[1, 0].set_ylabel("Gradient norm")
-axes[1, 0].legend(loc="center", bbox_to_anchor=(0.5, 0.38), ncols=2)
+
+def draw_sizes(axes, found, ylabel):
+    """Draw a value per layer for tanh and ReLU, on logarithmic axes."""
+    for (activation, init), values in found.items():
+        ax = axes[int(activation == "relu")]
+        ax.semilogy(np.maximum(values, FLOOR), STYLES[init], ms=5, label=init)
+        ax.set(xlabel="Hidden layer", xticks=range(10))
+    axes[0].set_ylabel(ylabel)
+
+
+fig, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained")
+axes[1].sharey(axes[0])
+draw_sizes(axes, signal, "Std of the activations (0 at the edge)")
+axes[0].set_title("tanh: signal")
+axes[1].set_title("ReLU: signal")
+for init, shares in saturated.items():
+    axes[2].plot(shares, STYLES[init], ms=5)
+axes[2].set(xlabel="Hidden layer", xticks=range(10), ylim=(-5, 105))
+axes[2].set(ylabel="Activations (%)", title="tanh: saturated")
+fig.legend(
+    *axes[0].get_legend_handles_labels(),
+    loc="outside lower center",
+    ncols=5,
+    title="Initialization",
+)
 plt.show()
 
 # %%
-# With zeros, all activations and all gradients of hidden layers are 0, so nothing ever
-# distinguishes one unit from another. Zeros cannot be drawn on a logarithmic axis. With tanh and
-# weights that are too large, the standard deviation looks healthy only because most activations
-# are close to -1 or 1, where tanh is flat.
-
-print(f"{'':6}{'init':<10}{'std in layer 0':>18}{'in layer 9':>13}{'gradient in layer 0':>21}")
-for (activation, init), (stds, gradients) in STARTS.items():
-    print(f"{activation:6}{init:<10}{stds[0]:18.1e}{stds[9]:13.1e}{gradients[0]:21.1e}")
+# With weights that are too small, the signal loses 99 % of its size every few
+# layers. With weights that are too large, it explodes with ReLU. With tanh, it
+# looks healthy on the left, but the right panel shows that most activations
+# are saturated. With zeros there is no signal at all, and nothing
+# ever distinguishes one unit from another. He's weights keep the signal of
+# ReLU and Xavier's nearly that of tanh.
 
 for activation in ("tanh", "relu"):
-    assert not np.any(STARTS[activation, "zeros"][0])
-    assert STARTS[activation, "too small"][0][9] < 1e-10
-    assert STARTS[activation, "too small"][1][0] < 1e-9
-assert STARTS["tanh", "Xavier"][0][9] > STARTS["tanh", "Xavier"][0][0] / 4
-assert 1 / 3 < STARTS["relu", "He"][0][9] / STARTS["relu", "He"][0][0] < 3
-assert STARTS["relu", "Xavier"][0][9] < STARTS["relu", "Xavier"][0][0] / 8
-assert STARTS["relu", "too large"][0][9] > 1e6
+    assert not np.any(signal[activation, "zeros"])
+    assert signal[activation, "too small"][9] < 1e-10
+assert signal["tanh", "Xavier"][9] > signal["tanh", "Xavier"][0] / 4
+assert 1 / 3 < signal["relu", "He"][9] / signal["relu", "He"][0] < 3
+assert signal["relu", "Xavier"][9] < signal["relu", "Xavier"][0] / 8
+assert signal["relu", "too large"][9] > 1e6
+assert min(saturated["too large"]) > 50
+assert max(saturated["Xavier"]) < 5
+
+# %%
+# Backward: the gradients
+# -----------------------
+# Backpropagation starts at the output layer with the difference of
+# probabilities and targets. At each layer, it multiplies by the weights,
+# transposed, and by the slope of the activation. These few lines return the
+# gradient of the loss by the *outputs* of each hidden layer.
+
+
+def gradients_by_outputs(start, activation):
+    """Return the root mean square for each hidden layer."""
+    outputs = [start.hidden_activations(X, k) for k in range(10)]
+    gradient = start.predict_proba(X) - np.eye(10)[y]
+    sizes = []
+    for k in reversed(range(10)):
+        gradient = gradient @ start.coefs_[k + 1].T
+        sizes.append(np.sqrt(np.mean(gradient**2)))
+        slope = outputs[k] > 0 if activation == "relu" else 1 - outputs[k] ** 2
+        gradient = gradient * slope
+    return sizes[::-1]
+
+
+backward = {
+    (activation, init): gradients_by_outputs(start, activation)
+    for (activation, init), start in starts.items()
+}
+
+fig, axes = plt.subplots(
+    1, 2, figsize=(9, 4.2), sharey=True, layout="constrained"
+)
+draw_sizes(axes, backward, "Gradient by the outputs (0 at the edge)")
+axes[0].set_title("tanh: gradients, from right to left")
+axes[1].set_title("ReLU: gradients, from right to left")
+fig.legend(
+    *axes[0].get_legend_handles_labels(),
+    loc="outside lower center",
+    ncols=5,
+    title="Initialization",
+)
+plt.show()
+
+# %%
+# Read the panels from right to left. The gradients shrink or grow by the same
+# factor per layer as the signal did. The gradient by the *weights* of a layer
+# is the product of the signal that comes in and of the gradient that comes
+# back. If both shrink by the same factor per layer, in opposite directions,
+# their product is about the same in all layers: equally small.
+
+print(f"{'gradient by the weights':26}{'layer 0':>10}{'layer 9':>10}")
+for (activation, init), start in starts.items():
+    norms = [x.gradient_norm for x in layer_gradients(start, X, y)]
+    print(f"{activation + ', ' + init:26}{norms[0]:10.1e}{norms[9]:10.1e}")
+
+for activation in ("tanh", "relu"):
+    assert not np.any(backward[activation, "zeros"])
+    small = backward[activation, "too small"]
+    assert small[0] < 1e-8 * small[9]
+ratios = {
+    name: sizes[0] / sizes[9] for name, sizes in backward.items() if sizes[9]
+}
+assert 1 / 4 < ratios["relu", "He"] < 4
+assert 1 / 10 < ratios["tanh", "Xavier"] < 10
+assert ratios["relu", "too large"] > 1e5
 
 # %%
 # Training with and without batch norm
 # ------------------------------------
-# Weights that are too large are left out without batch norm: their gradients of :math:`10^8`
-# make the parameters overflow, and ``fit`` raises an error.
+# Six hidden layers of ReLU, with batch norm before the activation and without,
+# on four splits of the digits. The same learning rate suits both. A training
+# whose parameters overflow is an error, and is drawn at the bottom.
 
-LOSSES = {
-    (batchnorm, init): net("relu", init, batchnorm).fit(X, y).loss_curve_
+
+def accuracy(init, batchnorm, seed):
+    """Return the accuracy on test rows, or 0 if training overflows."""
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, stratify=y, random_state=seed
+    )
+    model = net("relu", init, depth=6, batchnorm=batchnorm, seed=seed)
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X_train, y_train)
+        return 100 * model.score(X_test, y_test)
+    except ValueError:
+        return 0.0
+
+
+accuracies = {
+    batchnorm: np.array(
+        [[accuracy(i, batchnorm, seed) for seed in range(4)] for i in INITS]
+    )
     for batchnorm in (False, "before")
-    for init in INITS
-    if batchnorm or init != "too large"
 }
 
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
-for (batchnorm, init), losses in LOSSES.items():
-    ax = axes[int(bool(batchnorm))]
-    ax.semilogy(range(1, len(losses) + 1), losses, STYLES[init], ms=4, label=init)
-axes[0].set(title="ReLU without batch norm", xlabel="Epoch", ylabel="Training loss")
-axes[1].set(title="With batch norm: all but zeros learn", xlabel="Epoch")
-axes[1].legend(title="Initialization", ncols=2)
+fig, ax = plt.subplots(figsize=(8, 4), layout="constrained")
+places = np.arange(len(INITS))
+for batchnorm, style, shift in (
+    (False, "C0s", -0.12),
+    ("before", "C1o", 0.12),
+):
+    found = accuracies[batchnorm]
+    ax.plot(places + shift, found, style, ms=7, alpha=0.6)
+    ax.plot([], [], style, ms=7, label=f"batchnorm={batchnorm!r}")
+    for place, values in zip(places, found, strict=True):
+        label = f"{values.mean():.1f}" if values.any() else "overflow"
+        at = place + shift, values.max() + 3
+        ax.annotate(label, at, ha="center", fontsize=9)
+ax.axhline(10, color="0.7", ls=":", label="guessing")
+ax.set(xticks=places, xticklabels=INITS, xlabel="Initialization")
+ax.set(ylim=(-5, 112), ylabel="Test accuracy (%)")
+ax.set_title("With batch norm, weights may be too small or too large")
+ax.legend(loc="center right", bbox_to_anchor=(1, 0.45))
 plt.show()
 
-# %%
-# Without batch norm, a network with weights that are too small stays at the loss of guessing. With
-# batch norm, weights a hundred times smaller or eight times larger than He's still let the network
-# learn. With He's weights, the training loss is lower without batch norm (0.002) than with it
-# (0.138): in this example, batch norm helps with badly chosen initial weights only.
+plain, normed = (
+    dict(zip(INITS, found, strict=True)) for found in accuracies.values()
+)
+assert max(plain["zeros"].max(), normed["zeros"].max()) < 15
+assert plain["too small"].max() < 15
+assert not plain["too large"].any()
+assert normed["too small"].min() > 95
+assert normed["too large"].min() > 70
+for init in ("Xavier", "He"):
+    assert normed[init].mean() > plain[init].mean()
 
-CHANCE = np.log(10)
-for (batchnorm, init), losses in LOSSES.items():
-    print(f"{f'batchnorm={batchnorm}':<18}{init:<10} loss {losses[0]:6.3f} -> {losses[-1]:6.3f}")
-    if init == "zeros" or (init == "too small" and not batchnorm):
-        assert losses[-1] > CHANCE - 0.01
-    else:
-        assert losses[-1] < CHANCE / 2
-assert LOSSES[False, "He"][-1] < LOSSES[False, "Xavier"][-1]
+# %%
+# With He's or Xavier's weights, both kinds of network learn, those with batch
+# norm a little better. With weights that are too small or too large, only
+# those with batch norm learn. With zeros, none does: batch norm cannot tell
+# equal units apart.

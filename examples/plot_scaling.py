@@ -2,12 +2,14 @@
 Why inputs should be standardized
 =================================
 
-The players of a basketball club are described by age (up to 100 years), height (up to 8 feet) and
-weight (up to 300 pounds). These units affect training: the loss is steep along the weights of
-inputs with large values and flat along the others, so no learning rate suits both. Standardized
-inputs, with mean 0 and standard deviation 1, remove this problem. Batch norm rescales the hidden
-layers only. The inputs should be scaled, as LeCun, Bottou, Orr and Müller explain ("Efficient
-BackProp", 1998). The networks do so by themselves, unless ``scale_inputs=None``, as here.
+The players of a basketball club are described by age (up to 100 years), height
+(up to 8 feet) and weight (up to 300 pounds). These units affect training: the
+loss is steep along the weights of inputs with large values and flat along the
+others, so no learning rate suits both. Standardized inputs, with mean 0 and
+standard deviation 1, remove this problem. Batch norm rescales the hidden
+layers only. The inputs should be scaled, as LeCun, Bottou, Orr and Müller
+explain ("Efficient BackProp", 1998). The networks do so by themselves, unless
+``scale_inputs=None``, as here.
 """
 
 import warnings
@@ -24,9 +26,9 @@ from sknormnet import NormNetRegressor
 plt.style.use("tableau-colorblind10")
 
 # %%
-# The data are simulated. Players are best in their late twenties. Height helps up to a point. In
-# young players, weight beyond what their height predicts helps too. The target is the number of
-# points that a player scores in a game.
+# The data are simulated. Players are best in their late twenties. Height helps
+# up to a point. In young players, weight beyond what their height predicts
+# helps too. The target is the number of points that a player scores in a game.
 
 rng = np.random.default_rng(0)
 age = rng.normal(26, 5, 1000).clip(16, 45)
@@ -47,24 +49,30 @@ for name, column in zip(["age", "height", "weight"], X.T, strict=True):
     print(f"{column.min():10.2f}{column.max():10.2f}")
 
 # %%
-# A linear model of age and height has two weights, so its loss can be drawn. Inputs and
-# target are centered in both cases, so the model needs no bias. The loss is then
+# A linear model of age and height has two weights, so its loss can be drawn.
+# Inputs and target are centered in both cases, so the model needs no bias. The
+# loss is then
 #
-# .. math:: L(w) = \frac{1}{2n} \lVert Z w - y \rVert^2, \qquad H = \frac{1}{n} Z^\top Z
+# .. math:: L(w) = \frac{1}{2n} \lVert Z w - y \rVert^2,
+#           \qquad H = \frac{1}{n} Z^\top Z
 #
-# with the Hessian :math:`H`. Gradient descent converges for learning rates below :math:`2 /
-# \lambda_{\max}(H)`. Both runs use nine tenths of this limit. Along the flattest direction, each
-# step then leaves :math:`1 - 1.8 \, \lambda_{\min} / \lambda_{\max}` of the distance, so the
-# number of steps grows with the condition number :math:`\lambda_{\max} / \lambda_{\min}`.
+# with the Hessian :math:`H`. Gradient descent converges for learning rates
+# below :math:`2 / \lambda_{\max}(H)`. Both runs use nine tenths of this limit.
+# Along the flattest direction, each step then leaves :math:`1 - 1.8 \,
+# \lambda_{\min} / \lambda_{\max}` of the distance, so the number of steps
+# grows with the condition number :math:`\lambda_{\max} / \lambda_{\min}`.
 #
-# The path is that of the estimator itself. Each ``partial_fit`` on all rows in one batch is one
-# step, and ``coefs_`` holds the weights after the step. Without hidden layers, the network is the
-# linear model.
+# The path is that of the estimator itself. Each ``partial_fit`` on all rows in
+# one batch is one step, and ``coefs_`` holds the weights after the step.
+# Without hidden layers, the network is the linear model.
 
 START = np.array([1.2, -0.8])
 target = (y - y.mean()) / y.std()
 centered = X[:, :2] - X[:, :2].mean(axis=0)
-SURFACES = {"Years and feet": centered, "Standardized": centered / centered.std(axis=0)}
+SURFACES = {
+    "Years and feet": centered,
+    "Standardized": centered / centered.std(axis=0),
+}
 
 
 def loss_at(w, Z):
@@ -73,7 +81,7 @@ def loss_at(w, Z):
 
 
 def descend(Z, rate, tolerance=0.001):
-    """Return the weights after each step, until the loss is near its minimum."""
+    """Return the weights after each step, until near the minimum."""
     model = NormNetRegressor(
         scale_inputs=None,
         input_bins=0,
@@ -99,43 +107,69 @@ for name, Z in SURFACES.items():
     rate = 1.8 / eigenvalues[-1]
     paths[name] = descend(Z, rate)
     conditions[name] = eigenvalues[-1] / eigenvalues[0]
-    print(f"{name:16}{conditions[name]:18.1f}{rate:8.3f}{len(paths[name]) - 1:7d}")
+    print(
+        f"{name:16}{conditions[name]:18.1f}"
+        f"{rate:8.3f}{len(paths[name]) - 1:7d}"
+    )
 
 assert len(paths["Years and feet"]) > 20 * len(paths["Standardized"])
 
 # %%
-# Both panels show the same range of weights, and both runs start at the same point (square); stars
-# mark the last step. Dark blue is a low loss, yellow a high loss. In years and feet, the steep
-# walls of the valley limit the learning rate: the path jumps between the walls and then creeps
-# along the floor. Standardizing removes the different scales but not the correlation of age and
-# height. The contours on the right are therefore not circles.
+# Both panels show the same range of weights, and both runs start at the same
+# point (square); stars mark the last step. Dark blue is a low loss, yellow a
+# high loss. In years and feet, the steep walls of the valley limit the
+# learning rate: the path jumps between the walls and then creeps along the
+# floor. Standardizing removes the different scales but not the correlation of
+# age and height. The contours on the right are therefore not circles.
 
 x_axis, y_axis = np.linspace(-1.8, 1.8, 181), np.linspace(-1.4, 2.2, 181)
 grid = np.stack(np.meshgrid(x_axis, y_axis), axis=-1)
 levels = np.geomspace(0.3, 60, 16)
-fig, axes = plt.subplots(1, 2, layout="constrained", figsize=(9, 4.6), sharey=True)
+fig, axes = plt.subplots(
+    1, 2, layout="constrained", figsize=(9, 4.6), sharey=True
+)
 for ax, (name, Z) in zip(axes, SURFACES.items(), strict=True):
-    ax.contourf(x_axis, y_axis, loss_at(grid, Z), levels, norm="log", cmap="cividis", extend="both")
+    loss = loss_at(grid, Z)
+    filled = ax.contourf(
+        x_axis, y_axis, loss, levels, norm="log", cmap="cividis", extend="both"
+    )
     path = paths[name]
-    ax.plot(*path.T, "o-", color="white", markersize=3, linewidth=1, markeredgewidth=0)
+    ax.plot(
+        *path.T,
+        "o-",
+        color="white",
+        markersize=3,
+        linewidth=1,
+        markeredgewidth=0,
+    )
     ax.plot(*START, "s", color="white", markersize=9, markeredgecolor="black")
-    ax.plot(*path[-1], "*", color="white", markersize=18, markeredgecolor="black")
-    ax.set_title(f"{name}: {len(path) - 1} steps\n(condition number {conditions[name]:.0f})")
+    ax.plot(
+        *path[-1], "*", color="white", markersize=18, markeredgecolor="black"
+    )
+    ax.set_title(
+        f"{name}: {len(path) - 1} steps\n"
+        f"(condition number {conditions[name]:.0f})"
+    )
     ax.set(xlabel="Weight of age", aspect="equal")
 axes[0].set_ylabel("Weight of height")
+bar = fig.colorbar(filled, ax=axes, label="Loss")
+bar.set_ticks([0.3, 1, 3, 10, 30], labels=["0.3", "1", "3", "10", "30"])
 plt.show()
 
 # %%
 # Effect on a neural network
 # --------------------------
-# Next, a network with two hidden layers is trained with Adam on all three inputs, raw and
-# standardized, with and without batch norm. Adam divides each gradient by its typical size, which
-# compensates for some of the differences in scale. Still, the network without batch norm hardly
-# learns from years, feet and pounds: the weight in pounds dominates the inputs of its first layer.
+# Next, a network with two hidden layers is trained with Adam on all three
+# inputs, raw and standardized, with and without batch norm. Adam divides each
+# gradient by its typical size, which compensates for some of the differences
+# in scale. Still, the network without batch norm hardly learns from years,
+# feet and pounds: the weight in pounds dominates the inputs of its first
+# layer.
 #
-# Batch norm rescales the hidden units, so the network learns from raw inputs. It does not rescale
-# the inputs of the first layer, so training is slower than on standardized inputs. There,
-# a network as small as this one also learns without batch norm.
+# Batch norm rescales the hidden units, so the network learns from raw inputs.
+# It does not rescale the inputs of the first layer, so training is slower than
+# on standardized inputs. There, a network as small as this one also learns
+# without batch norm.
 #
 # If a fit learns little because the inputs are not scaled, ``fit`` issues a
 # ``ConvergenceWarning``, which is ignored here.
@@ -148,7 +182,10 @@ SETTINGS = {
     ("standardized", True): ("C0", "-"),
 }
 losses, scores = {}, {}
-print(f"{'':14}{'batch norm':>12}{'loss, epoch 5':>16}{'loss, epoch 60':>16}{'R2, test':>10}")
+print(
+    f"{'':14}{'batch norm':>12}{'loss, epoch 5':>16}"
+    f"{'loss, epoch 60':>16}{'R2, test':>10}"
+)
 for inputs, batchnorm in SETTINGS:
     network = NormNetRegressor(
         scale_inputs=None,
@@ -166,7 +203,9 @@ for inputs, batchnorm in SETTINGS:
         model = make_pipeline(scaler, network).fit(X_train, y_train)
     losses[inputs, batchnorm] = network.loss_curve_
     scores[inputs, batchnorm] = model.score(X_test, y_test)
-    print(f"{inputs:14}{batchnorm!s:>12}{network.loss_curve_[4]:16.3f}", end="")
+    print(
+        f"{inputs:14}{batchnorm!s:>12}{network.loss_curve_[4]:16.3f}", end=""
+    )
     print(f"{network.loss_curve_[-1]:16.3f}{scores[inputs, batchnorm]:10.3f}")
 
 assert scores["raw inputs", False] < 0.6
@@ -177,8 +216,14 @@ fig, ax = plt.subplots(layout="constrained", figsize=(8, 4))
 for (inputs, batchnorm), (color, linestyle) in SETTINGS.items():
     label = f"{inputs}, {'with' if batchnorm else 'no'} batch norm"
     epochs = np.arange(1, 61)
-    ax.plot(epochs, losses[inputs, batchnorm], color=color, linestyle=linestyle, label=label)
+    ax.plot(
+        epochs,
+        losses[inputs, batchnorm],
+        color=color,
+        linestyle=linestyle,
+        label=label,
+    )
 ax.set(xlabel="Epoch", ylabel="Training loss", yscale="log")
-ax.set_title("Batch norm helps with raw inputs; standardized inputs train faster")
+ax.set_title("Batch norm helps with raw inputs; standardized inputs help more")
 ax.legend()
 plt.show()
