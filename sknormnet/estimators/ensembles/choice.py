@@ -23,6 +23,8 @@ class OutOfFold:
         The predictions of each candidate. A row in several folds has their mean.
     y : {ndarray, sparse matrix} of shape (n_predicted,) or (n_predicted, n_outputs)
     weight : ndarray of shape (n_predicted,) or None
+    sample_weight : ndarray of shape (n_predicted,) or None
+        Without the weights of classes.
     n_rows : int
         Number of all training rows.
     """
@@ -31,6 +33,7 @@ class OutOfFold:
     responses: np.ndarray
     y: Any
     weight: np.ndarray | None
+    sample_weight: np.ndarray | None
     n_rows: int
 
     def mean(self, weights: np.ndarray) -> np.ndarray:
