@@ -43,7 +43,7 @@ class ConformalScores:
     @classmethod
     def of(cls, scores: np.ndarray, weight: np.ndarray | None) -> "ConformalScores":
         """Sort scores of shape (n_rows, n_outputs), and keep some of them if they are many."""
-        n_rows = len(scores)
+        scores, n_rows = np.nan_to_num(scores, nan=np.inf), len(scores)
         weight = np.ones(n_rows) if weight is None else weight.astype(np.float64)
         order = np.argsort(scores, axis=0)
         shares = np.cumsum(weight[order], axis=0)

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknormnet.estimators.conformal import ConformalScores
 from sknormnet.estimators.rows import Rows
-from sknormnet.nn.losses import Loss, Quantiles
+from sknormnet.nn.losses import Quantiles
 
 
 class ConformalMixin:
@@ -85,7 +85,7 @@ class ConformalMixin:
 class IntervalMixin(ConformalMixin):
     """Prediction intervals of regressors."""
 
-    _loss: Loss
+    _loss: Any
 
     def predict_interval(self, X, coverage=0.9) -> np.ndarray:
         """Predict intervals that contain the target with a given probability.
@@ -154,13 +154,14 @@ class IntervalMixin(ConformalMixin):
         prediction = self._response(X)
         low, high, unit = self._centers(prediction.astype(np.float64))
         with np.errstate(over="ignore"):
-            low, high = low - quantile * unit, high + quantile * unit
-        # A negative quantile may let them cross.
-        low, high = np.minimum(low, middle := (low + high) / 2), np.maximum(high, middle)
+            ends = np.stack([low - quantile * unit, high + quantile * unit], axis=-1)
         largest = np.finfo(prediction.dtype).max
-        interval = np.stack([np.maximum(low, self._loss.smallest_target), high], axis=-1)
-        interval = np.clip(interval, -largest, largest).astype(prediction.dtype, copy=False)
-        return interval if interval.shape[1] > 1 else interval[:, 0]
+        np.clip(ends, max(-largest, self._loss.smallest_target), largest, out=ends)
+        # A negative quantile may let the ends cross.
+        crossed = ends[..., 0] > ends[..., 1]
+        ends[crossed] = ends[crossed].mean(axis=-1, keepdims=True)
+        ends = ends.astype(prediction.dtype, copy=False)
+        return ends if ends.shape[1] > 1 else ends[:, 0]
 
     def _centers(self, prediction: np.ndarray) -> tuple[np.ndarray, Any, Any]:
         """Return lower and upper ends for a quantile of 0, and the unit of the scores."""

@@ -5,6 +5,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -73,13 +74,8 @@ class BaseEnsemble(ConformalMixin, BaseEstimator, ABC):
         """Return what scores the weighted mean of the candidates' predictions."""
 
     @abstractmethod
-    def _set_out_of_fold(
-        self, reader: BaseNormNet, out_of_fold: OutOfFold | None
-    ) -> np.ndarray | None:
-        """Set the attributes that come from the ensemble's own out-of-fold predictions.
-
-        Return those predictions.
-        """
+    def _set_out_of_fold(self, reader: BaseNormNet, out_of_fold: OutOfFold | None) -> None:
+        """Set the attributes that come from the ensemble's own out-of-fold predictions."""
 
     # -------------------------------------------------------------------------- fitting
 
@@ -217,9 +213,8 @@ class BaseEnsemble(ConformalMixin, BaseEstimator, ABC):
         kept = [(w / len(ms), ms) for w, ms in zip(weights, members, strict=True) if w > 0]
         self.estimators_ = [member for _, ms in kept for member in ms]
         self.estimator_weights_ = np.concatenate([np.full(len(ms), w) for w, ms in kept])
-        self._conformal, found = None, self._set_out_of_fold(reader, out_of_fold)
-        if out_of_fold is not None:
-            self._set_conformal(found, out_of_fold.y, out_of_fold.sample_weight)
+        self._conformal = None
+        self._set_out_of_fold(reader, out_of_fold)
 
     def _out_of_fold(self, reader, rows: Rows, members, folds) -> OutOfFold:
         n_folds = np.bincount(np.concatenate(folds), minlength=rows.X.shape[0])
@@ -232,8 +227,7 @@ class BaseEnsemble(ConformalMixin, BaseEstimator, ABC):
                     responses = np.zeros((len(members), len(numbers), *found.shape[1:]))
                 responses[candidate, place[fold]] += found
         responses /= n_folds[numbers].reshape(-1, *[1] * (responses.ndim - 2))
-        weights = (None if w is None else w[numbers] for w in (rows.weight, rows.sample_weight))
-        return OutOfFold(numbers, responses, rows.y[numbers], *weights, len(n_folds))
+        return OutOfFold(replace(rows, numbers=numbers), responses)
 
     def _checked_rows(self, X, y, sample_weight) -> Rows:
         return self.estimators_[0]._checked_rows(X, y, sample_weight)

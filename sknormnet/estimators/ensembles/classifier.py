@@ -112,7 +112,7 @@ class NormNetEnsembleClassifier(ClassifierMixin, SetMixin, BaseEnsemble):
     def _set_out_of_fold(self, reader, out_of_fold):
         self.temperature_, self.oof_proba_, self.oof_score_ = 1.0, None, np.nan
         if out_of_fold is None:
-            return None
+            return
         p = out_of_fold.mean(self.candidate_weights_)
 
         def loss(temperature: float) -> float:
@@ -124,7 +124,7 @@ class NormNetEnsembleClassifier(ClassifierMixin, SetMixin, BaseEnsemble):
         self.oof_score_ = -smallest
         p = tempered(p, self.temperature_, multilabel=self._is_multilabel)
         self.oof_proba_ = out_of_fold.of_all_rows(p)
-        return p
+        self._set_conformal(p, out_of_fold.y, out_of_fold.sample_weight)
 
     def predict_proba(self, X) -> np.ndarray:
         """Predict probabilities: the weighted mean of those of the networks.

@@ -106,11 +106,11 @@ class NormNetEnsembleRegressor(RegressorMixin, IntervalMixin, BaseEnsemble):
     def _set_out_of_fold(self, reader, out_of_fold):
         self.oof_prediction_, self.oof_score_ = None, np.nan
         if out_of_fold is None:
-            return None
+            return
         self.oof_score_ = self._scorer(reader, out_of_fold)(self.candidate_weights_)
         predicted = out_of_fold.mean(self.candidate_weights_)
         self.oof_prediction_ = out_of_fold.of_all_rows(predicted)
-        return predicted
+        self._set_conformal(predicted, out_of_fold.y, out_of_fold.sample_weight)
 
     def predict(self, X, return_std=False):
         """Predict targets: the weighted mean of the networks' predictions.

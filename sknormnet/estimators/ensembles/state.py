@@ -1,8 +1,8 @@
 """The saved state of an ensemble, checked when it is loaded.
 
 A state has the ensemble's attributes, of which the networks have states of their own, and under
-"sknormnet" the number of the format, and the records of this package, as dicts: the conformal scores
-and what candidates set.
+"sknormnet" the number of the format, and the records of this package, as dicts: the conformal
+scores, and what candidates set.
 """
 
 from collections.abc import Sequence
