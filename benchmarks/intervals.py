@@ -97,8 +97,8 @@ def compare(runs: list[dict]) -> str:
         for name, of_model in rows.items():
             sets = [[r["covered"] for r in of_model if r["set"] == x["set"]] for x in of_model]
             means = [float(np.mean(x)) for x in sets]
-            others = [float(np.mean([_value(r, x) for r in of_model])) for x in other]
-            rows[name] = [float(np.mean(means)), min(means), max(means), *others]
+            others = [np.mean([_value(r, x) for r in of_model]) for x in other]
+            rows[name] = [f"{x:.3f}" for x in (np.mean(means), min(means), max(means), *others)]
         tables += [table(f"Prediction {kind}", [*columns, *other], rows)] if rows else []
     return "\n".join(tables)
 

@@ -72,12 +72,13 @@ class ConformalMixin:
         check_is_fitted(self)
         if self._conformal is None:
             name = type(self).__name__
+            network = name.replace("Ensemble", "")
             raise ValueError(
                 f"This {name} holds no calibration: it was fitted without held-out rows, or"
                 " trained further since, or saved by an earlier version. Call conformalize(X, y)"
-                " with rows that it was not trained on. Or fit it with early_stopping=True or with"
-                f" X_val and y_val, or fit {name.replace('Ensemble', '')}.for_accuracy() to at"
-                " least 100 rows."
+                f" with rows that it was not trained on. Or fit {network}(early_stopping=True), or"
+                f" pass X_val and y_val to its fit, or fit {network}.for_accuracy() to at least"
+                " 100 rows."
             )
         return self._conformal.quantile(coverage)
 

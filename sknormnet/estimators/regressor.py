@@ -640,7 +640,8 @@ class NormNetRegressor(RegressorMixin, IntervalMixin, BaseNormNet):
         return_std : bool, default=False
             Whether to return the standard deviation of the predictions too. It is taken over the
             members of an ensemble. For a single network, it is taken over 100 samples of
-            `predict_samples`, with the same seed in each call.
+            `predict_samples`, with the same seed in each call. It lacks the noise of the targets:
+            for an interval that contains them, see `predict_interval`.
 
         Returns
         -------

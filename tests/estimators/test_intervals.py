@@ -336,7 +336,7 @@ def test_without_held_out_rows_an_error_says_what_to_do(settings):
     model = NormNetRegressor(**SMALL | settings).fit(X, Y)
     message = (
         r"This NormNetRegressor holds no calibration: .* Call conformalize\(X, y\) .*"
-        r"early_stopping=True .* X_val and y_val, .* NormNetRegressor\.for_accuracy\(\)"
+        r"early_stopping=True\), .* X_val and y_val .* NormNetRegressor\.for_accuracy\(\)"
     )
     with pytest.raises(ValueError, match=message):
         model.predict_interval(X)

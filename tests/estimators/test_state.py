@@ -260,7 +260,7 @@ def test_arrays_of_other_shapes_and_types_are_refused(kind):
     assert len(arrays) > 8
     for path, x in arrays:
         for other in (x[..., :-1], x[None], x.astype(np.float16), x.astype(object), x.tolist()):
-            with pytest.raises(ValueError, match="state of this NormNet.* is damaged"):
+            with pytest.raises(ValueError, match=r"state of this NormNet.* is damaged"):
                 load(replaced(state, (KEY, *path), other), model)
 
 

@@ -120,7 +120,8 @@ class NormNetEnsembleRegressor(RegressorMixin, IntervalMixin, BaseEnsemble):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The inputs.
         return_std : bool, default=False
-            Whether to return the weighted standard deviation over the networks too.
+            Whether to return the weighted standard deviation over the networks too. It lacks the
+            noise of the targets: for an interval that contains them, see `predict_interval`.
 
         Returns
         -------
