@@ -70,6 +70,9 @@ MODELS: dict[str, Callable[[], Any]] = {
     "chosen_classifier": lambda: _chosen(NormNetEnsembleClassifier).fit(table(), THREE),
     "chosen_regressor": lambda: _chosen(NormNetEnsembleRegressor).fit(X, X[:, :2]),
     "for_prediction": lambda: NormNetRegressor(**SMALL).fit(X, X[:, 0]).without_training_state(),
+    "intervals": lambda: MODELS["regressor"]().without_training_state(),
+    "chosen_intervals": lambda: _chosen(NormNetEnsembleRegressor).fit(X, X[:, 0]),
+    "chosen_sets": lambda: _chosen(NormNetEnsembleClassifier).fit(X, THREE),
 }
 
 
@@ -90,6 +93,10 @@ def inputs(name: str) -> Any:
 
 
 def predictions(name: str, model: Any) -> np.ndarray:
+    if name.endswith("intervals"):
+        return model.predict_interval(inputs(name)[:20])
+    if name.endswith("sets"):
+        return model.predict_set(inputs(name)[:20]).astype(float)
     predict = getattr(model, "predict_proba", model.predict)
     return predict(inputs(name)[:20])
 

@@ -50,6 +50,7 @@ from sknormnet.estimators.columns import (
 from sknormnet.estimators.fingerprint import fingerprint_of
 from sknormnet.estimators.finite import check_network, check_range
 from sknormnet.estimators.held_out import Score, ScorerScore, check_scorer
+from sknormnet.estimators.intervals import ConformalMixin
 from sknormnet.estimators.networks import Start, continued_starts, drawn_seed, new_starts
 from sknormnet.estimators.own_objects import check_loss
 from sknormnet.estimators.precision import float32_holds_inputs
@@ -96,7 +97,7 @@ def _of_any_class(method: Callable) -> Callable:
     return method
 
 
-class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
+class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEstimator, ABC):
     """Base of the estimators; use those instead."""
 
     _parameter_constraints: dict = {
@@ -206,6 +207,10 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
     def _fits_float32(self, training: Rows) -> bool:
         """Whether float32 numbers can tell the targets apart."""
         return True
+
+    @abstractmethod
+    def _pooled_response(self, raws: list[np.ndarray]) -> np.ndarray:
+        """Return the predictions or probabilities for the raw predictions of all members."""
 
     @abstractmethod
     def _score_raw(self, target, raw, loss: Loss, sample_weight) -> float:
@@ -411,6 +416,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         self.__dict__.update(self._attributes_of(fit))
         self._networks = [network.fold() for network in fit.networks]
         self._folded = self._fold()
+        self._conformalize_held_out(fit)
         self._states = [trainer.state for trainer in trainers]
         # New lists: shallow copies of this estimator, and it itself if the call fails, keep
         # the old ones.
@@ -428,6 +434,15 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         self.reached_max_time_ = any(x.history.reached_max_time for x in trainers)
         self.t_ = max(trainer.state.n_samples_seen for trainer in trainers)
         return self
+
+    def _conformalize_held_out(self, fit: PreparedFit) -> None:
+        """Calibrate intervals or sets on the held-out rows."""
+        self._conformal = None
+        if (rows := fit.held_out) is not None:
+            pairs = zip(fit.trainers, fit.validations, strict=True)
+            raws = [x.with_blas_threads(held.raw, x.network) for x, held in pairs]  # type: ignore[union-attr]
+            response = self._pooled_response([raw.astype(np.float64) for raw in raws])
+            self._set_conformal(response, rows.of(rows.y), rows.of(rows.sample_weight))
 
     def _best_epochs(self, fit: PreparedFit, n_before: int) -> Any:
         """Return the epoch that each member was kept at, counted from the start of the record.
@@ -493,7 +508,7 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         reset = call is not Call.CHECK and not settings.continues
         table = X
         X, y = self._validate_arrays(X, y, settings, reset=reset)
-        weight, unit = self._validate_weight(X, y, sample_weight, settings.target)
+        weight, unit, given = self._validate_weight(X, y, sample_weight, settings.target)
         numbers = None if weight is None or weight.all() else row_numbers(len(weight))[weight != 0]
         reads = reset and not isinstance(table, ValidatedTable)
         if reads and numbers is not None and self._columns and self._columns.levels:
@@ -501,7 +516,8 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
             self._columns = read_table(safe_indexing(table, numbers), settings)
             X = validate_table(self, table, self._columns)
         loss, target, n_outputs = self._encode_target(y, numbers, settings.target, call)
-        return Rows(X, y, weight, unit, rows_that_count(weight), target), loss, n_outputs
+        rows = Rows(X, y, weight, unit, rows_that_count(weight), target, given)
+        return rows, loss, n_outputs
 
     def _validate_arrays(self, X, y, settings: Settings, *, reset: bool):
         """Return X and y as arrays; X may be a CSR matrix."""
@@ -515,11 +531,11 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
 
     def _validate_weight(
         self, X, y, sample_weight, settings: TargetSettings
-    ) -> tuple[np.ndarray | None, float]:
-        """Return the weights of rows and classes, the largest of which is 1, and their unit.
+    ) -> tuple[np.ndarray | None, float, np.ndarray | None]:
+        """Return the weights of rows and classes, their unit, and the weights of rows alone.
 
-        So equal weights are exactly equal, and no sum of weights can overflow. The unit is
-        what the weights have been divided by.
+        The largest weight is 1. So equal weights are exactly equal, and no sum of weights can
+        overflow. The unit is what the weights have been divided by.
         """
         weight, unit = None, 1.0
         if sample_weight is not None:
@@ -527,8 +543,8 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
             if (weight < 0).any():
                 raise ValueError(f"sample_weight must be >= 0. Got {weight.min()} instead.")
             weight, unit = without_overflow(weight)
-        weight, of_classes = divided_by_largest(self._weigh_classes(y, weight, settings))
-        return weight, unit * of_classes
+        total, of_classes = divided_by_largest(self._weigh_classes(y, weight, settings))
+        return total, unit * of_classes, total if settings.class_weight is None else weight
 
     def _validate_held_out(self, validation: tuple, like: Rows, settings: Settings) -> Rows | None:
         """Return the caller's validation rows, checked and encoded; None if there are none.
@@ -551,6 +567,10 @@ class BaseNormNet(FittedNetworks, CallbackSupportMixin, BaseEstimator, ABC):
         with errors_of_validation_data():
             # Checked against the features and classes that were just set from X and y.
             return self._validate(X, y, sample_weight, settings, Call.CHECK)[0]
+
+    def _checked_rows(self, X, y, sample_weight) -> Rows:
+        settings = resolve(self, Call.CHECK)
+        return self._validate(X, y, sample_weight, settings, Call.CHECK)[0]
 
     def _validated_rows(self, X, y, sample_weight) -> tuple[Rows, Loss, float | None]:
         """Return rows as a fitted network would train on them, the loss, and alpha."""

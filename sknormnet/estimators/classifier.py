@@ -19,12 +19,13 @@ from sknormnet.estimators._sklearn import (
     fit_context,
 )
 from sknormnet.estimators.base import BaseNormNet, working_copy
+from sknormnet.estimators.intervals import SetMixin
 from sknormnet.estimators.settings import Call, TargetSettings
 from sknormnet.estimators.spread import spread
 from sknormnet.nn.losses import CLASSIFICATION_LOSSES, ClassificationLoss
 
 
-class NormNetClassifier(ClassifierMixin, BaseNormNet):
+class NormNetClassifier(ClassifierMixin, SetMixin, BaseNormNet):
     """Neural network classifier with batch normalization, dropout and L2.
 
     A multi-layer perceptron that minimizes the log loss or another loss. It has all parameters,
@@ -703,14 +704,17 @@ class NormNetClassifier(ClassifierMixin, BaseNormNet):
             Standard deviation of each probability. Only if ``return_std=True``.
         """
         if not return_std:
-            return self._predict_by_chunks(X, lambda raws: (self._proba(self._pooled(raws)),))[0]
+            return self._predict_by_chunks(X, lambda raws: (self._pooled_response(raws),))[0]
         if len(self._fitted_networks()) > 1:
             return self._predict_by_chunks(X, self._proba_and_std)
         samples = map(self._proba, self._sample_raw(X, 100, random_state=0))
         return self.predict_proba(X), spread(samples)
 
     def _proba_and_std(self, raws: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        return self._proba(self._pooled(raws)), spread(map(self._proba, raws))
+        return self._pooled_response(raws), spread(map(self._proba, raws))
+
+    def _pooled_response(self, raws):
+        return self._proba(self._pooled(raws))
 
     def _decided(self, raws: list[np.ndarray]) -> np.ndarray:
         return _decide(self._pooled(raws), self._loss)

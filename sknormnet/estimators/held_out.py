@@ -64,7 +64,7 @@ class Validation:
 
     def __call__(self, network: Network) -> tuple[float, float]:
         """Return score and loss; NaN if a prediction is not finite."""
-        raw = self._raw(network)
+        raw = self.raw(network)
         if not np.isfinite(raw).all():
             return math.nan, math.nan
         if self._score is not None:
@@ -74,13 +74,14 @@ class Validation:
 
     def temperature(self, network: Network) -> float:
         """Return what to divide raw predictions by, for the smallest loss."""
-        return self._best_temperature(self._raw(network))[0]
+        return self._best_temperature(self.raw(network))[0]
 
     def _best_temperature(self, raw: np.ndarray) -> tuple[float, float]:
         """Return the temperature and the loss."""
         return best_temperature(lambda x: self._mean_loss(raw / raw.dtype.type(x)))
 
-    def _raw(self, network: Network) -> np.ndarray:
+    def raw(self, network: Network) -> np.ndarray:
+        """Return raw predictions."""
         network.fold()
         chunks = self._samples.chunks(network.chunk_rows)
         return np.concatenate([network.predict(x) for x, _ in chunks])

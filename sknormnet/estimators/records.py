@@ -9,6 +9,7 @@ import numpy as np
 
 from sknormnet._choices import plain
 from sknormnet.estimators.checkpoint import Checkpoint
+from sknormnet.estimators.conformal import ConformalScores
 from sknormnet.inputs import CategoricalEncoder, InputEncoder, NumericEncoder, TableColumns
 from sknormnet.nn import initializers, layers, losses
 from sknormnet.nn.activations import ACTIVATIONS, Activation
@@ -26,7 +27,7 @@ _CLASSES: list[Any] = [
     *OPTIMIZERS.values(),
     *SCHEDULES.values(),
     *(TableColumns, InputEncoder, NumericEncoder, CategoricalEncoder),
-    *(TrainingState, Patience, History, Snapshot, Checkpoint),
+    *(TrainingState, Patience, History, Snapshot, Checkpoint, ConformalScores),
 ]
 RECORDS: dict[str, type] = {x.__name__: x for x in _CLASSES}
 SIMPLE = {str, int, float, bool, type(None)}

@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sknormnet._choices import configured
 from sknormnet.estimators._sklearn import Interval, StrOptions, fit_context
 from sknormnet.estimators.base import BaseNormNet, working_copy
+from sknormnet.estimators.intervals import IntervalMixin
 from sknormnet.estimators.precision import can_hold, moments
 from sknormnet.estimators.regression_scores import r_squared
 from sknormnet.estimators.settings import TargetSettings
@@ -19,7 +20,7 @@ from sknormnet.estimators.spread import spread
 from sknormnet.nn.losses import LOSSES, Loss, Quantiles
 
 
-class NormNetRegressor(RegressorMixin, BaseNormNet):
+class NormNetRegressor(RegressorMixin, IntervalMixin, BaseNormNet):
     """Neural network regressor with batch normalization, dropout and L2.
 
     A multi-layer perceptron that minimizes the squared error or another loss. It has all
@@ -639,7 +640,8 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
         return_std : bool, default=False
             Whether to return the standard deviation of the predictions too. It is taken over the
             members of an ensemble. For a single network, it is taken over 100 samples of
-            `predict_samples`, with the same seed in each call.
+            `predict_samples`, with the same seed in each call. It lacks the noise of the targets:
+            for an interval that contains them, see `predict_interval`.
 
         Returns
         -------
@@ -650,12 +652,15 @@ class NormNetRegressor(RegressorMixin, BaseNormNet):
             Standard deviation of each prediction. Only if ``return_std=True``.
         """
         if not return_std:
-            return self._predict_by_chunks(X, lambda raws: (self._mean(raws),))[0]
+            return self._predict_by_chunks(X, lambda raws: (self._pooled_response(raws),))[0]
         if len(self._fitted_networks()) > 1:
-            return self._predict_by_chunks(X, lambda raws: (self._mean(raws), self._std(raws)))
+            return self._predict_by_chunks(X, self._mean_and_std)
         return self.predict(X), self._std(self._sample_raw(X, 100, random_state=0))
 
-    def _mean(self, raws: list[np.ndarray]) -> np.ndarray:
+    def _mean_and_std(self, raws: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        return self._pooled_response(raws), self._std(raws)
+
+    def _pooled_response(self, raws):
         """The mean of the members' predictions."""
         members = [self._from_raw(raw) for raw in raws]
         if len(members) == 1:

@@ -34,6 +34,8 @@ class Rows:
         Indices of the rows in use; None for all.
     target : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         y encoded for the loss.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights of the rows, in any unit, without those of their classes.
     """
 
     X: Any
@@ -42,6 +44,7 @@ class Rows:
     weight_unit: float
     numbers: np.ndarray | None
     target: Any = None
+    sample_weight: np.ndarray | None = None
 
     def __len__(self) -> int:
         return self.X.shape[0] if self.numbers is None else len(self.numbers)

@@ -10,6 +10,7 @@ A state has the estimator's parameters and public attributes, and under "sknormn
         networks        for each network (parameters, statistics, weight of the statistics so far)
         columns, inputs, loss   as dicts
         target_scaling  arrays (mean, standard deviation), or None
+        conformal       scores of rows that were not trained on, or None; not in all files
     training    the training state of each network, as dicts; () without
 
 The dicts are those of `records.py`. Objects of the user's own classes stay objects. A change of
@@ -24,6 +25,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from sknormnet._choices import plain
+from sknormnet.estimators.conformal import ConformalScores
 from sknormnet.estimators.records import from_plain, is_ours, to_plain
 from sknormnet.inputs import InputEncoder, check_inputs
 from sknormnet.nn.layers import Dense, Embedding, Layer
@@ -34,6 +36,7 @@ from sknormnet.training.trainer import TrainingState
 FORMAT = 1
 KEY = "sknormnet"
 PRIVATE = {"_networks", "_columns", "_inputs", "_loss", "_target_scaling", "_states", "_folded"}
+PRIVATE |= {"_conformal"}
 PER_EPOCH = "history_", "loss_curve_", "validation_scores_"  # what predictions do not need
 
 
@@ -50,6 +53,7 @@ def saved(attributes: dict[str, Any]) -> dict[str, Any]:
             "momentum": networks[0].momentum,
             "networks": tuple((x.parameters, x.statistics, x.momentum_weight) for x in networks),
             "target_scaling": attributes["_target_scaling"],
+            "conformal": to_plain(attributes["_conformal"]),
         } | {name: to_plain(attributes[f"_{name}"]) for name in ("columns", "inputs", "loss")}
         own["training"] = to_plain(tuple(attributes.get("_states", ())))
     return state | {KEY: own}
@@ -106,6 +110,8 @@ def _restored(state: dict[str, Any], own: dict[str, Any], estimator_class: Any) 
     networks = state["_networks"] = _networks(fitted)
     is_classifier = issubclass(estimator_class, ClassifierMixin)
     _check_target(state, fitted["layers"][-1].fan_out, is_classifier=is_classifier)
+    n_scores = 1 if is_classifier else len(fitted["target_scaling"][0])
+    state["_conformal"] = checked_conformal(fitted.get("conformal"), n_scores)
     if states:
         for training, network in zip(states, networks, strict=True):
             _check_training(training, network.parameters)
@@ -177,6 +183,14 @@ def _check_target(state: dict[str, Any], n_outputs: int, *, is_classifier: bool)
         n_targets = n_outputs
     _check(mean.dtype == scale.dtype == np.float64, "target_scaling")
     _check(mean.shape == scale.shape == (n_targets,) or not is_ours(loss), "target_scaling")
+
+
+def checked_conformal(conformal: Any, n_outputs: int) -> ConformalScores | None:
+    """Return conformal scores; raise an error unless there are some for each output, or none."""
+    if conformal is not None:
+        _check(isinstance(conformal, ConformalScores) and conformal.is_valid(), "conformal scores")
+        _check(conformal.scores.shape[1] == n_outputs, "conformal scores")
+    return conformal
 
 
 def _check_training(state: Any, parameters: np.ndarray) -> None:

@@ -39,10 +39,13 @@ class Loss(ABC):
         Name of the inverse link, as in MLPClassifier's ``out_activation_``.
     allows_shift_and_scale : bool
         Whether shifting and scaling the targets shifts and scales the best predictions alike.
+    smallest_target : float
+        Below all targets that the loss is defined for.
     """
 
     out_activation: ClassVar[str]
     allows_shift_and_scale: ClassVar[bool] = False
+    smallest_target: ClassVar[float] = -math.inf
 
     @abstractmethod
     def losses_and_gradient(self, y, raw, weight) -> np.ndarray:
@@ -94,6 +97,10 @@ class Loss(ABC):
     def n_outputs(self, y) -> int:
         """Number of raw predictions per row, for y of shape (n_rows, n_targets)."""
         return y.shape[1]
+
+    def residual_scale(self, prediction) -> np.ndarray:
+        """Return what residuals are proportional to: the standard deviation of targets."""
+        return np.ones_like(prediction)
 
 
 class IdentityLoss(Loss):
@@ -261,6 +268,7 @@ class GammaDeviance(Loss):
     """
 
     out_activation = "exp"
+    smallest_target = 0.0
 
     def losses_and_gradient(self, y, raw, weight):
         ratio = y * np.exp(-raw)
@@ -280,6 +288,9 @@ class GammaDeviance(Loss):
     def in_y_true_range(self, y) -> bool:
         return bool(np.all(y > 0))
 
+    def residual_scale(self, prediction):
+        return np.maximum(prediction, np.finfo(prediction.dtype).tiny)
+
 
 class PoissonDeviance(Loss):
     """Half the Poisson deviance with a log link, ``mean = exp(raw)``, for y >= 0.
@@ -288,6 +299,7 @@ class PoissonDeviance(Loss):
     """
 
     out_activation = "exp"
+    smallest_target = 0.0
 
     def losses_and_gradient(self, y, raw, weight):
         mean = np.exp(raw)
@@ -307,6 +319,9 @@ class PoissonDeviance(Loss):
 
     def in_y_true_range(self, y) -> bool:
         return bool(np.all(y >= 0))
+
+    def residual_scale(self, prediction):
+        return np.sqrt(np.maximum(prediction, np.finfo(prediction.dtype).tiny))
 
 
 @dataclass(frozen=True)

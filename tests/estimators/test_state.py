@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -22,6 +23,7 @@ from saved_models import (
 from sklearn.base import clone
 
 from sknormnet import NormNetClassifier, NormNetRegressor
+from sknormnet.estimators.records import to_plain
 from sknormnet.estimators.state import FORMAT, KEY
 from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.losses import SquaredError
@@ -250,15 +252,34 @@ def test_networks_of_an_ensemble_must_fit_each_other():
             load(replaced(state, ("estimators_", -1), other), model)
 
 
-def test_arrays_of_other_shapes_and_types_are_refused():
-    model = fitted("table")
+@pytest.mark.parametrize("kind", ["table", "intervals"])
+def test_arrays_of_other_shapes_and_types_are_refused(kind):
+    model = fitted(kind)
     state = model.__getstate__()
     arrays = [(path, x) for path, x in leaves(state[KEY]) if isinstance(x, np.ndarray) and x.size]
     assert len(arrays) > 8
     for path, x in arrays:
         for other in (x[..., :-1], x[None], x.astype(np.float16), x.astype(object), x.tolist()):
-            with pytest.raises(ValueError, match="state of this NormNetClassifier is damaged"):
+            with pytest.raises(ValueError, match=r"state of this NormNet.* is damaged"):
                 load(replaced(state, (KEY, *path), other), model)
+
+
+@pytest.mark.parametrize("kind", ["intervals", "chosen_sets"])
+def test_damaged_scores_are_refused(kind):
+    model = fitted(kind)
+    state, sound = model.__getstate__(), model._conformal
+    path = (KEY, "fitted", "conformal") if kind == "intervals" else (KEY, "conformal")
+    for damaged in (
+        replace(sound, scores=sound.scores[::-1]),
+        replace(sound, scores=sound.scores[:, :0]),
+        replace(sound, scores=np.full_like(sound.scores, np.nan)),
+        replace(sound, shares=sound.shares - 1),
+        replace(sound, shares=2 * sound.shares),
+        replace(sound, n_effective=0.0),
+        SGD(),
+    ):
+        with pytest.raises(ValueError, match="has invalid conformal scores"):
+            load(replaced(state, path, to_plain(damaged)), model)
 
 
 # ------------------------------------------------------------------- without training state

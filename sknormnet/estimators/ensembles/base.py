@@ -5,6 +5,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -28,6 +29,7 @@ from sknormnet.estimators.columns import ValidatedTable, validate_table
 from sknormnet.estimators.ensembles.choice import OutOfFold, Score, chosen_weights
 from sknormnet.estimators.ensembles.state import OUT_OF_FOLD, attributes_of, saved, shared
 from sknormnet.estimators.fingerprint import fingerprint_of
+from sknormnet.estimators.intervals import ConformalMixin
 from sknormnet.estimators.rows import Rows
 from sknormnet.estimators.saved_fit import SavedFit
 from sknormnet.estimators.settings import Call, resolve
@@ -47,7 +49,7 @@ CANDIDATES: list[dict[str, Any]] = [
 SEEDS = np.iinfo(np.int32).max
 
 
-class BaseEnsemble(BaseEstimator, ABC):
+class BaseEnsemble(ConformalMixin, BaseEstimator, ABC):
     """Base of the ensembles; use those instead."""
 
     _network: ClassVar[type[BaseNormNet]]
@@ -66,11 +68,6 @@ class BaseEnsemble(BaseEstimator, ABC):
         self.random_state = random_state
 
     # ------------------------------------------------------ for the leaf classes to fill
-
-    @staticmethod
-    @abstractmethod
-    def _respond(member, X) -> np.ndarray:
-        """Return the predictions of a member of which the ensemble is the mean."""
 
     @abstractmethod
     def _scorer(self, reader: BaseNormNet, out_of_fold: OutOfFold) -> Score:
@@ -136,7 +133,7 @@ class BaseEnsemble(BaseEstimator, ABC):
             train(trainers, after_epoch=after_epoch)
         for member, fit in zip((m for ms in members for m in ms), fits, strict=True):
             member._finish(fit)
-            vars(member).update(shared(self))
+            vars(member).update(shared(self), _conformal=None)  # the ensemble's is enough
         self._choose(reader, rows, candidates, members, folds)
 
     def _read(self, X, y, sample_weight) -> tuple[BaseNormNet, Rows]:
@@ -216,6 +213,7 @@ class BaseEnsemble(BaseEstimator, ABC):
         kept = [(w / len(ms), ms) for w, ms in zip(weights, members, strict=True) if w > 0]
         self.estimators_ = [member for _, ms in kept for member in ms]
         self.estimator_weights_ = np.concatenate([np.full(len(ms), w) for w, ms in kept])
+        self._conformal = None
         self._set_out_of_fold(reader, out_of_fold)
 
     def _out_of_fold(self, reader, rows: Rows, members, folds) -> OutOfFold:
@@ -224,13 +222,15 @@ class BaseEnsemble(BaseEstimator, ABC):
         responses: Any = None
         for candidate, of_candidate in enumerate(members):
             for member, fold in zip(of_candidate, folds, strict=True):
-                found = self._respond(member, ValidatedTable(reader._columns, rows.X[fold]))
+                found = member._response(ValidatedTable(reader._columns, rows.X[fold]))
                 if responses is None:
                     responses = np.zeros((len(members), len(numbers), *found.shape[1:]))
                 responses[candidate, place[fold]] += found
         responses /= n_folds[numbers].reshape(-1, *[1] * (responses.ndim - 2))
-        weight = None if rows.weight is None else rows.weight[numbers]
-        return OutOfFold(numbers, responses, rows.y[numbers], weight, len(n_folds))
+        return OutOfFold(replace(rows, numbers=numbers), responses)
+
+    def _checked_rows(self, X, y, sample_weight) -> Rows:
+        return self.estimators_[0]._checked_rows(X, y, sample_weight)
 
     # ------------------------------------------------------------------------ prediction
 
@@ -254,7 +254,7 @@ class BaseEnsemble(BaseEstimator, ABC):
         check_is_fitted(self)
         columns = self.estimators_[0]._columns
         table = ValidatedTable(columns, validate_table(self, X, columns))
-        return (self._respond(member, table) for member in self.estimators_)
+        return (member._response(table) for member in self.estimators_)
 
     # ------------------------------------------------------------------------ saved state
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from sknormnet.estimators.rows import Rows
 
 Score = Callable[[np.ndarray], float]  # weights of the candidates -> score; higher is better
 
@@ -17,21 +20,29 @@ class OutOfFold:
 
     Attributes
     ----------
-    numbers : ndarray of int of shape (n_predicted,)
+    rows : Rows
         The rows that are in a fold.
     responses : ndarray of shape (n_candidates, n_predicted, ...)
         The predictions of each candidate. A row in several folds has their mean.
-    y : {ndarray, sparse matrix} of shape (n_predicted,) or (n_predicted, n_outputs)
-    weight : ndarray of shape (n_predicted,) or None
-    n_rows : int
-        Number of all training rows.
     """
 
-    numbers: np.ndarray
+    rows: Rows
     responses: np.ndarray
-    y: Any
-    weight: np.ndarray | None
-    n_rows: int
+
+    @cached_property
+    def y(self) -> Any:
+        """The targets, of shape (n_predicted,) or (n_predicted, n_outputs)."""
+        return self.rows.of(self.rows.y)
+
+    @cached_property
+    def weight(self) -> np.ndarray | None:
+        """The weights, of shape (n_predicted,)."""
+        return self.rows.of(self.rows.weight)
+
+    @property
+    def sample_weight(self) -> np.ndarray | None:
+        """The weights without those of classes."""
+        return self.rows.of(self.rows.sample_weight)
 
     def mean(self, weights: np.ndarray) -> np.ndarray:
         """Return the weighted mean over the candidates."""
@@ -39,8 +50,8 @@ class OutOfFold:
 
     def of_all_rows(self, predicted: np.ndarray) -> np.ndarray:
         """Return predictions with NaN for the rows that are in no fold."""
-        found = np.full((self.n_rows, *predicted.shape[1:]), np.nan)
-        found[self.numbers] = predicted
+        found = np.full((self.rows.X.shape[0], *predicted.shape[1:]), np.nan)
+        found[self.rows.numbers] = predicted
         return found
 
 

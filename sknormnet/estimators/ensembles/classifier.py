@@ -7,9 +7,10 @@ from sknormnet.estimators.classifier import NormNetClassifier
 from sknormnet.estimators.ensembles.base import BaseEnsemble
 from sknormnet.estimators.ensembles.probabilities import mean_log, probability_of, tempered
 from sknormnet.estimators.held_out import best_temperature
+from sknormnet.estimators.intervals import SetMixin
 
 
-class NormNetEnsembleClassifier(ClassifierMixin, BaseEnsemble):
+class NormNetEnsembleClassifier(ClassifierMixin, SetMixin, BaseEnsemble):
     """Classifier that averages networks of several settings, chosen on held-out rows.
 
     Each candidate, a setting of the network's parameters, is trained once for each fold, on the
@@ -100,10 +101,6 @@ class NormNetEnsembleClassifier(ClassifierMixin, BaseEnsemble):
 
     _network = NormNetClassifier
 
-    @staticmethod
-    def _respond(member, X):
-        return member.predict_proba(X)
-
     def _scorer(self, reader, out_of_fold):
         of_truth = probability_of(out_of_fold.y, out_of_fold.responses, reader.classes_)
 
@@ -127,6 +124,7 @@ class NormNetEnsembleClassifier(ClassifierMixin, BaseEnsemble):
         self.oof_score_ = -smallest
         p = tempered(p, self.temperature_, multilabel=self._is_multilabel)
         self.oof_proba_ = out_of_fold.of_all_rows(p)
+        self._set_conformal(p, out_of_fold.y, out_of_fold.sample_weight)
 
     def predict_proba(self, X) -> np.ndarray:
         """Predict probabilities: the weighted mean of those of the networks.

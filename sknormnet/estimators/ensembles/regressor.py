@@ -4,12 +4,14 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from sknormnet.estimators.ensembles.base import BaseEnsemble
+from sknormnet.estimators.intervals import IntervalMixin
 from sknormnet.estimators.regression_scores import d_squared, r_squared
 from sknormnet.estimators.regressor import NormNetRegressor
 from sknormnet.estimators.settings import Call, resolve
+from sknormnet.nn.losses import Loss
 
 
-class NormNetEnsembleRegressor(RegressorMixin, BaseEnsemble):
+class NormNetEnsembleRegressor(RegressorMixin, IntervalMixin, BaseEnsemble):
     """Regressor that averages networks of several settings, chosen on held-out rows.
 
     Each candidate, a setting of the network's parameters, is trained once for each fold, on the
@@ -93,10 +95,6 @@ class NormNetEnsembleRegressor(RegressorMixin, BaseEnsemble):
 
     _network = NormNetRegressor
 
-    @staticmethod
-    def _respond(member, X):
-        return member.predict(X)
-
     def _scorer(self, reader, out_of_fold):
         loss = reader._loss_with(resolve(reader, Call.FRESH).target)
 
@@ -107,10 +105,12 @@ class NormNetEnsembleRegressor(RegressorMixin, BaseEnsemble):
 
     def _set_out_of_fold(self, reader, out_of_fold):
         self.oof_prediction_, self.oof_score_ = None, np.nan
-        if out_of_fold is not None:
-            self.oof_score_ = self._scorer(reader, out_of_fold)(self.candidate_weights_)
-            predicted = out_of_fold.mean(self.candidate_weights_)
-            self.oof_prediction_ = out_of_fold.of_all_rows(predicted)
+        if out_of_fold is None:
+            return
+        self.oof_score_ = self._scorer(reader, out_of_fold)(self.candidate_weights_)
+        predicted = out_of_fold.mean(self.candidate_weights_)
+        self.oof_prediction_ = out_of_fold.of_all_rows(predicted)
+        self._set_conformal(predicted, out_of_fold.y, out_of_fold.sample_weight)
 
     def predict(self, X, return_std=False):
         """Predict targets: the weighted mean of the networks' predictions.
@@ -120,7 +120,8 @@ class NormNetEnsembleRegressor(RegressorMixin, BaseEnsemble):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The inputs.
         return_std : bool, default=False
-            Whether to return the weighted standard deviation over the networks too.
+            Whether to return the weighted standard deviation over the networks too. It lacks the
+            noise of the targets: for an interval that contains them, see `predict_interval`.
 
         Returns
         -------
@@ -148,7 +149,11 @@ class NormNetEnsembleRegressor(RegressorMixin, BaseEnsemble):
         score : float
             The score.
         """
-        return r_squared(y, self.predict(X), self.estimators_[0]._loss, sample_weight)
+        return r_squared(y, self.predict(X), self._loss, sample_weight)
+
+    @property
+    def _loss(self) -> Loss:
+        return self.estimators_[0]._loss
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

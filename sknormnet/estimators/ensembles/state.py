@@ -1,7 +1,8 @@
 """The saved state of an ensemble, checked when it is loaded.
 
 A state has the ensemble's attributes, of which the networks have states of their own, and under
-"sknormnet" the number of the format, and what candidates set to records of this package, as dicts.
+"sknormnet" the number of the format, and the records of this package, as dicts: the conformal
+scores, and what candidates set.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from sknormnet.estimators.records import from_plain, is_ours, to_plain
-from sknormnet.estimators.state import FORMAT, KEY
+from sknormnet.estimators.state import FORMAT, KEY, checked_conformal
 
 CANDIDATES = "candidates", "candidates_"
 SHARED = "n_features_in_", "feature_names_in_", "classes_"  # with the networks
@@ -26,6 +27,8 @@ def shared(estimator: Any) -> dict[str, Any]:
 def saved(attributes: dict[str, Any]) -> dict[str, Any]:
     """Return the state of an ensemble with these attributes."""
     state, own = dict(attributes), dict[str, Any](format=FORMAT)
+    if "_conformal" in state:
+        own["conformal"] = to_plain(state.pop("_conformal"))
     for name in CANDIDATES:
         candidates = state.get(name)
         if isinstance(candidates, list) and all(isinstance(x, dict) for x in candidates):
@@ -48,7 +51,10 @@ def attributes_of(state: dict[str, Any], own: dict[str, Any], ensemble: Any) -> 
         state |= {name: defaults[name] for name in absent}
     if "estimators_" in state:
         _check_members(state, state["estimators_"], ensemble._network)
-        _check_choice(state, is_classifier=issubclass(ensemble, ClassifierMixin))
+        is_classifier = issubclass(ensemble, ClassifierMixin)
+        _check_choice(state, is_classifier=is_classifier)
+        n_scores = 1 if is_classifier else len(state["estimators_"][0]._target_scaling[0])
+        state["_conformal"] = checked_conformal(from_plain(own.get("conformal")), n_scores)
     return state
 
 
