@@ -5,12 +5,14 @@ import os
 import joblib
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknormnet import (
     NormNetClassifier,
+    NormNetRegressor,
     PackedGridSearchCV,
     PackedHalvingGridSearchCV,
 )
@@ -119,3 +121,31 @@ def test_errors_of_a_pack_are_raised(client):
     search = PackedGridSearchCV(NETWORK, {"alpha": [-1.0]}, cv=2, error_score="raise")
     with joblib.parallel_config("dask"), pytest.raises(ValueError, match="'alpha' parameter"):
         search.fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        NormNetClassifier((8,), max_iter=3, n_members=3, random_state=0),
+        NormNetRegressor(
+            hidden_layer_sizes=(8,), max_iter=3, n_members=3, early_stopping=True, random_state=0
+        ),
+        NormNetRegressor(
+            hidden_layer_sizes=(8,), solver="lbfgs", batchnorm=False, n_members=2, random_state=0
+        ),
+        NormNetClassifier.for_accuracy(cv=2, hidden_layer_sizes=(8,), max_iter=3, random_state=0),
+    ],
+    ids=["members", "validated", "lbfgs", "folds and settings"],
+)
+def test_the_networks_of_a_fit_are_the_same_as_here(client, n_bytes, model):
+    here = clone(model).fit(X, Y)
+    n_bytes.clear()
+    with joblib.parallel_config("dask"):
+        found = clone(model).fit(X, Y)
+    assert sum(n_bytes) > X.nbytes
+    np.testing.assert_array_equal(found.predict(X), here.predict(X))
+    if hasattr(found, "predict_proba"):
+        np.testing.assert_array_equal(found.predict_proba(X), here.predict_proba(X))
+    if hasattr(found, "loss_curve_"):
+        assert found.loss_curve_ == here.loss_curve_
+        assert found.n_iter_ == here.n_iter_
