@@ -13,20 +13,29 @@ def partitions_of(X: Any, y: Any) -> list[Partition]:
     """Return the partitions of X, with those of y."""
     check_dask(X, "X")
     check_dask(y, "y")
-    # Chunks of equal length, if all lengths are known
-    if (
-        hasattr(X, "chunks")
-        and hasattr(y, "chunks")
-        and not np.isnan(X.chunks[0] + y.chunks[0]).any()
-    ):
-        y = y.rechunk({0: X.chunks[0]})
-    found = [_delayed(x) for x in (X, y)]
-    if len(found[0]) != len(found[1]):
+    if X.npartitions != y.npartitions and not _has_known_rows(X, y):
         raise ValueError(
             "X and y must have the same partitions."
-            f" X has {len(found[0])} partitions, y has {len(found[1])}."
+            f" X has {X.npartitions} partitions, y has {y.npartitions}."
         )
-    return list(zip(*found, strict=True))
+    if hasattr(X, "map_partitions") and hasattr(y, "map_partitions"):
+        # Together, for the optimizer of Dask may join partitions of a few columns.
+        options = {"meta": X._meta, "enforce_metadata": False, "align_dataframes": False}
+        pairs = X.map_partitions(_pair, y, **options).to_delayed()
+        return [(pair[0], pair[1]) for pair in pairs]
+    if _has_known_rows(X, y):
+        y = y.rechunk({0: X.chunks[0]})
+    return list(zip(_delayed(X), _delayed(y), strict=True))
+
+
+def _pair(X: Any, y: Any) -> tuple[Any, Any]:
+    return X, y
+
+
+def _has_known_rows(X: Any, y: Any) -> bool:
+    """Whether both are arrays that know the number of rows of their chunks."""
+    are_arrays = hasattr(X, "chunks") and hasattr(y, "chunks")
+    return are_arrays and not np.isnan(X.chunks[0] + y.chunks[0]).any()
 
 
 def check_dask(data: Any, name: str) -> None:
@@ -39,7 +48,7 @@ def check_dask(data: Any, name: str) -> None:
 
 
 def _delayed(data: Any) -> list[Delayed]:
-    if hasattr(data, "chunks") and data.ndim == 2:
+    if hasattr(data, "chunks") and data.ndim == 2:  # a chunk has all columns
         data = data.rechunk({1: -1})
     return list(np.ravel(data.to_delayed()))
 

@@ -67,6 +67,15 @@ def test_a_frame_has_the_optimum_of_an_array_and_missing_values():
     assert p.columns.tolist() == [0, 1, 2]
 
 
+def test_columns_of_a_parquet_folder_have_the_same_partitions(tmp_path):
+    pytest.importorskip("pyarrow")
+    framed(np.column_stack([X, Y])).to_parquet(tmp_path)
+    data = dd.read_parquet(tmp_path)
+    model = NormNetClassifier(hidden_layer_sizes=(4,), max_iter=1, random_state=0)
+    found = sk.fit_each(model, data[[f"x{i}" for i in range(6)]], data["x6"])
+    np.testing.assert_allclose(found.estimator_weights_, 1 / 3)
+
+
 def test_rare_classes_are_known(monkeypatch):
     monkeypatch.setattr("sknormnet.dask.exact.SAMPLE_ROWS", 20)
     target = np.zeros(600, int)
