@@ -18,7 +18,7 @@ import psutil
 from benchmarks.timing import table
 
 N_COLUMNS = 100
-ROWS_OF_FILE = 250_000  # 100 MB in memory
+ROWS_OF_FILE = 125_000  # 50 MB in memory
 WORKERS = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "1.5GiB"}
 NETWORK = {"hidden_layer_sizes": (20,), "input_bins": 0, "random_state": 0, "dtype": "float32"}
 LBFGS = {"solver": "lbfgs", "batchnorm": False, "max_iter": 3, "max_fun": 4}
@@ -79,7 +79,7 @@ def measure(folder: Path, test: Path, n_rows: int) -> dict[str, dict[str, float]
     X, y = data.drop(columns="y"), data["y"]
     rest = pd.read_parquet(test)
     ways = {
-        "fit, one evaluation": lambda: dask.fit(NormNetClassifier(**NETWORK, **LBFGS), X, y),
+        "fit, a pass": lambda: dask.fit(NormNetClassifier(**NETWORK, **LBFGS), X, y),
         "partial_fit, one pass": lambda: dask.partial_fit(
             NormNetClassifier(**NETWORK, batch_size=256), X, y, classes=[False, True]
         ),

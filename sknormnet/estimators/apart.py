@@ -91,7 +91,7 @@ def _on_dask(
 def _submitted(client: Any, calls: Sequence[tuple], sent: dict[int, Any]) -> list[Any]:
     """Submit calls to a cluster, with the data that have not been sent yet."""
     new = {id(x): x for _, data in calls for x in data if id(x) not in sent}
-    scattered = client.scatter(list(new.values()), broadcast=True, hash=False)
+    scattered = client.scatter([*new.values()], broadcast=True, hash=False) if new else []
     sent = sent | dict(zip(new, scattered, strict=True))
     return [
         client.submit(_call, *call, *(sent[id(x)] for x in data), pure=False)
