@@ -48,15 +48,22 @@ assert "matplotlib" not in sys.modules
     subprocess.run([sys.executable, "-P", "-c", code], check=True)
 
 
-def test_export_to_onnx_is_an_extra():
-    code = """
-import sys, sknormnet, sknormnet.estimators.search, sknormnet.inspection
-assert not {"sknormnet.onnx", "skl2onnx", "onnx"} & {*sys.modules}
-sys.modules["skl2onnx"] = None  # as if it were not installed
+@pytest.mark.parametrize(
+    ("module", "package", "advice"),
+    [
+        ("sknormnet.onnx", "skl2onnx", "pip install skl2onnx onnxruntime"),
+        ("sknormnet.dask", "dask", "dask[dataframe]"),
+    ],
+)
+def test_modules_of_extras_are_imported_only_when_asked_for(module, package, advice):
+    code = f"""
+import importlib, sys, sknormnet, sknormnet.estimators.search, sknormnet.inspection
+assert not {{"{module}", "{package}"}} & {{*sys.modules}}
+sys.modules["{package}"] = None  # as if it were not installed
 try:
-    import sknormnet.onnx
+    importlib.import_module("{module}")
 except ImportError as error:
-    assert "pip install skl2onnx onnxruntime" in str(error)
+    assert {advice!r} in str(error)
 else:
     raise AssertionError
 """

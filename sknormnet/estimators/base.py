@@ -71,6 +71,7 @@ from sknormnet.estimators.scale_warnings import (
     warn_of_values_outside_bins,
 )
 from sknormnet.estimators.settings import Call, Settings, TargetSettings, resolve, uses_minibatches
+from sknormnet.estimators.spread_training import train_spread
 from sknormnet.estimators.unused_parameters import warn_of_unused_parameters
 from sknormnet.inputs import fit_more
 from sknormnet.inputs.numeric import MOST_FREQUENCIES
@@ -296,6 +297,8 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
         callbacks = None if call is Call.CHUNK else begin_callbacks(self, fit, X, y, sample_weight)
         with fit.progress:
             with fit.saving() as after_epoch:
+                if after_epoch is None and callbacks is None:
+                    train_spread(fit.trainers)
                 train(fit.trainers, in_step=callbacks is not None, after_epoch=after_epoch)
             self._finish(fit)
         if callbacks:

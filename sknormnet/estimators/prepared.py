@@ -1,5 +1,6 @@
 """What a fit has prepared when training begins."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -140,16 +141,25 @@ class PreparedFit:
         return rows.samples(self.inputs.encoder, self.dtype)
 
     def add_trainer(
-        self, network: Network, state: TrainingState, score: Score | None, *, member: int
+        self,
+        network: Network,
+        state: TrainingState,
+        score: Score | None,
+        *,
+        member: int,
+        kind: Callable[..., BaseTrainer] | None = None,
     ) -> None:
-        """Add the trainer of a member, which is scored on the held-out rows, if there are any."""
+        """Add the trainer of a member, which is scored on the held-out rows, if there are any.
+
+        `kind` makes the trainer; None stands for that of the solver.
+        """
         validate = None
         if self.held_out is not None:
             calibrates = score is None and self.settings.target.calibrate
             held_out = self.samples(self.held_out)
             validate = Validation(held_out, self.loss, score, calibrates=calibrates)
-        trainer_class = Trainer if self.settings.is_stochastic else FullBatchTrainer
-        trainer = trainer_class(
+        kind = kind or (Trainer if self.settings.is_stochastic else FullBatchTrainer)
+        trainer = kind(
             network,
             self.loss,
             self.samples(self.rows),

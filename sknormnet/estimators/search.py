@@ -19,7 +19,6 @@ from sklearn.pipeline import Pipeline
 
 from sknormnet.estimators._sklearn import (
     check_method_params,
-    delayed,
     fit_and_score,
     generating_parallel,
     has_callbacks,
@@ -27,6 +26,7 @@ from sknormnet.estimators._sklearn import (
     score_fitted,
     search_fit,
 )
+from sknormnet.estimators.apart import results as results_apart
 from sknormnet.estimators.base import BaseNormNet
 from sknormnet.estimators.columns import ValidatedTable
 from sknormnet.estimators.prepared import PreparedFit
@@ -488,7 +488,8 @@ class PackedParallel:
         tasks, started = list(tasks), time.perf_counter()
         packs = self._packed(tasks)
         results: dict[int, dict] = {}
-        outputs = self._parallel(delayed(run_pack)([tasks[i] for i in pack]) for pack in packs)
+        arguments = [[tasks[i] for i in pack] for pack in packs]
+        outputs = results_apart(run_pack, arguments, data_of, self._parallel)
         for number, (pack, output) in enumerate(zip(packs, outputs, strict=True), 1):
             done = [tasks[i] for i in pack]
             results |= zip(pack, map(self.received, done, output), strict=True)
@@ -533,6 +534,16 @@ def run_pack(tasks: list[Task]) -> list[dict]:
             results += portion.run(then=task)
         portion.add(task)
     return results + portion.run()
+
+
+def data_of(tasks: list[Task]) -> list[Any]:
+    """Return what has as many rows as X, and is the same for many packs."""
+    names = "fit_params", "score_params"
+    found: list[Any] = []
+    for task in tasks:
+        params = [x for name in names for x in (task.options.get(name) or {}).values()]
+        found += [task.X, task.y, task.options["train"], task.options["test"], *params]
+    return found
 
 
 class PackedGridSearchCV(GridSearchCV):

@@ -12,6 +12,8 @@ from sknormnet.training.objective import objective
 from sknormnet.training.threads import Stop
 from sknormnet.training.trainer import AfterEpoch, BaseTrainer
 
+FullObjective = Callable[[np.ndarray], tuple[float, np.ndarray]]
+
 
 class FullBatchTrainer(BaseTrainer):
     """Trains one network with L-BFGS. Each iteration is recorded as an epoch.
@@ -50,9 +52,7 @@ class FullBatchTrainer(BaseTrainer):
 
         self.result = lbfgs(
             self.network,
-            self.loss,
-            self.samples.whole(),
-            alpha=plan.alpha,
+            self.objective(),
             max_iter=plan.max_epochs,
             max_fun=plan.max_fun,
             tol=plan.tol,
@@ -60,33 +60,43 @@ class FullBatchTrainer(BaseTrainer):
         )
         if not self.history.losses:
             after_iteration(float(self.result.fun))
-        state.n_samples_seen += self.result.nfev * len(self.samples)
+        state.n_samples_seen += self.result.nfev * self.batch_rows
         self.history.n_iter = min(self.result.nit, plan.max_epochs)
         self.history.is_over = True
+
+    def objective(self) -> FullObjective:
+        """Return the function that is minimized."""
+        return of_batch(self.network, self.loss, self.samples.whole(), alpha=self.plan.alpha)
+
+
+def of_batch(network: Any, loss: Any, batch: Batch, *, alpha: float | None) -> FullObjective:
+    """Return the objective of a batch as a function of the parameters, which it sets."""
+    evaluate, gradient = objective(network, loss, alpha=alpha)
+
+    def value_and_gradient(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        network.parameters[...] = parameters
+        return evaluate(batch, None), gradient.astype(np.float64)
+
+    return value_and_gradient
 
 
 def lbfgs(
     network: Any,
-    loss: Any,
-    batch: Batch,
+    value_and_gradient: FullObjective,
     *,
-    alpha: float | None,
     max_iter: int,
     max_fun: int,
     tol: float,
     after_iteration: Callable[[float], Any],
 ) -> OptimizeResult:
-    """Train with L-BFGS on all rows at once.
+    """Minimize a function of the parameters with L-BFGS.
 
     Parameters
     ----------
     network : Network
         Its parameters are replaced by the best parameters found.
-    loss : Loss
-    batch : Batch
-        All training rows.
-    alpha : float or None
-        Strength of the L2 penalty.
+    value_and_gradient : callable ``parameters -> (value, gradient)``
+        What is minimized.
     max_iter, max_fun : int
         Maximum number of iterations and of evaluations of the loss.
     tol : float
@@ -98,11 +108,6 @@ def lbfgs(
     -------
     result : scipy.optimize.OptimizeResult
     """
-    evaluate, gradient = objective(network, loss, alpha=alpha)
-
-    def value_and_gradient(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        network.parameters[...] = parameters
-        return evaluate(batch, None), gradient.astype(np.float64)
 
     def callback(intermediate_result: OptimizeResult) -> None:
         if after_iteration(float(intermediate_result.fun)):

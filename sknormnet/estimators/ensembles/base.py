@@ -33,6 +33,7 @@ from sknormnet.estimators.intervals import ConformalMixin
 from sknormnet.estimators.rows import Rows
 from sknormnet.estimators.saved_fit import SavedFit
 from sknormnet.estimators.settings import Call, resolve
+from sknormnet.estimators.spread_training import train_spread
 from sknormnet.estimators.state import restored
 from sknormnet.training.stacks import train
 
@@ -130,6 +131,8 @@ class BaseEnsemble(ConformalMixin, BaseEstimator, ABC):
         trainers = [trainer for fit in fits for trainer in fit.trainers]
         saved = checkpoint and SavedFit(checkpoint, fingerprint_of(reader, rows, None, others))
         with saved.saving(trainers) if saved else nullcontext() as after_epoch:
+            if after_epoch is None:
+                train_spread(trainers)
             train(trainers, after_epoch=after_epoch)
         for member, fit in zip((m for ms in members for m in ms), fits, strict=True):
             member._finish(fit)

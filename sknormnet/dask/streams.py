@@ -1,0 +1,138 @@
+"""Training on one partition after the other, and of one network on each."""
+
+import copy
+from typing import Any
+
+import dask
+import numpy as np
+from dask.delayed import delayed
+from sklearn.base import clone, is_classifier
+
+from sknormnet.dask.partitions import partitions_of, with_rows
+from sknormnet.estimators.ensembles.state import shared
+from sknormnet.estimators.networks import drawn_seed
+
+SEEDS = np.iinfo(np.int32).max
+
+
+def partial_fit(estimator: Any, X: Any, y: Any, classes: Any = None) -> Any:
+    """Call ``partial_fit`` with each partition, in order.
+
+    The estimator goes from partition to partition, and not the rows to it. While it is trained on
+    one, other workers can read the next.
+
+    Parameters
+    ----------
+    estimator : estimator with ``partial_fit``
+    X : Dask array or DataFrame of shape (n_samples, n_features)
+        The inputs.
+    y : Dask array, Series or DataFrame of shape (n_samples,) or (n_samples, n_outputs)
+        The targets, in as many partitions as X.
+    classes : array-like of shape (n_classes,), default=None
+        For a classifier, all classes, in the first call.
+
+    Returns
+    -------
+    estimator : estimator
+        The same object, trained once on each row. It is the same as after `partial_fit` calls
+        with the partitions on this machine.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from sknormnet import NormNetClassifier
+    >>> from sknormnet.dask import partial_fit
+    >>> X = da.random.default_rng(0).normal(size=(2000, 3), chunks=(500, 3))
+    >>> model = NormNetClassifier(random_state=0)
+    >>> model = partial_fit(model, X, X[:, 0] > 0, classes=[False, True])
+    >>> model.t_
+    2000
+    """
+    options = {} if classes is None else {"classes": np.asarray(classes)}
+    trained = delayed(estimator)
+    for x, target in partitions_of(X, y):
+        trained = delayed(_partial_fit)(trained, x, target, options)
+    vars(estimator).update(vars(trained.compute()))
+    return estimator
+
+
+def _partial_fit(estimator: Any, X: Any, y: Any, options: dict) -> Any:
+    return copy.deepcopy(estimator).partial_fit(X, y, **options) if len(X) else estimator
+
+
+def fit_each(estimator: Any, X: Any, y: Any) -> Any:
+    """Fit a network on each partition, and return their mean.
+
+    Nothing passes between the partitions, so this scales to any number of them. Each network sees
+    its own rows only. So partitions must be alike: shuffle rows that are sorted by time or class.
+
+    Parameters
+    ----------
+    estimator : NormNetClassifier or NormNetRegressor
+        Stays unfitted.
+    X : Dask array or DataFrame of shape (n_samples, n_features)
+        The inputs.
+    y : Dask array, Series or DataFrame of shape (n_samples,) or (n_samples, n_outputs)
+        The targets, in as many partitions as X.
+
+    Returns
+    -------
+    ensemble : NormNetEnsembleClassifier or NormNetEnsembleRegressor
+        Its networks weigh as much as their partitions have rows.
+
+    Raises
+    ------
+    ValueError
+        If partitions have other classes or levels than the first.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from sknormnet import NormNetRegressor
+    >>> from sknormnet.dask import fit_each
+    >>> X = da.random.default_rng(0).normal(size=(2000, 3), chunks=(500, 3))
+    >>> ensemble = fit_each(NormNetRegressor(max_iter=5, random_state=0), X, X[:, 0])
+    >>> len(ensemble.estimators_)
+    4
+    """
+    partitions, n_rows = with_rows(partitions_of(X, y))
+    seeds = np.random.default_rng(drawn_seed(estimator.random_state)).integers(
+        SEEDS, size=len(partitions)
+    )
+    networks = [clone(estimator).set_params(random_state=int(seed)) for seed in seeds]
+    fits = zip(networks, partitions, strict=True)
+    members = dask.compute(*[delayed(_fit)(network, *rows) for network, rows in fits])
+    return _mean_of(estimator, list(members), n_rows / n_rows.sum())
+
+
+def _fit(network: Any, X: Any, y: Any) -> Any:
+    return network.fit(X, y).without_training_state()
+
+
+def _mean_of(estimator: Any, members: list[Any], weights: np.ndarray) -> Any:
+    """Return the ensemble of fitted networks."""
+    first = members[0]
+    for number, member in enumerate(members):
+        _check_alike(first, member, number)
+    ensemble = type(estimator).for_accuracy().set_params(estimator=clone(estimator))
+    vars(ensemble).update(shared(first))
+    ensemble.candidates_, ensemble.candidate_weights_ = [{}], np.ones(1)
+    ensemble.candidate_scores_ = np.full(1, np.nan)
+    ensemble.estimators_, ensemble.estimator_weights_ = members, weights
+    ensemble._set_out_of_fold(first, None)
+    return ensemble
+
+
+def _check_alike(first: Any, member: Any, number: int) -> None:
+    """Raise an error unless both networks read rows and name classes alike."""
+    advice = "Shuffle the rows, or repartition them into fewer partitions."
+    if is_classifier(first) and not np.array_equal(first.classes_, member.classes_):
+        raise ValueError(
+            f"All partitions must have the same classes. The first has {first.classes_.tolist()},"
+            f" and number {number} has {member.classes_.tolist()}. {advice}"
+        )
+    if first._columns != member._columns:
+        raise ValueError(
+            f"All partitions must have the same levels, but number {number} differs from the"
+            " first. Set the parameter categories, or give the columns a categorical dtype."
+        )
