@@ -420,7 +420,7 @@ import sys
 class Finder:
     def find_spec(name, path=None, target=None):
         if name in ("pandas", "polars", "pyarrow"):
-            raise ImportError(name)
+            raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Finder)
 from sknormnet.inputs import read_columns
 X = [[1, "a"]]
