@@ -3,6 +3,7 @@
 
 const WIDTHS = [420, 1280, 1920];
 const CONTRAST = 3; // of text and background, the least that WCAG asks of large text
+const SCROLLING = "table, .math"; // may be wider than a phone, and scroll by themselves
 const problems = new Set();
 
 const frame = document.createElement("iframe");
@@ -20,6 +21,9 @@ function cut(root, width) {
   for (const block of root.querySelectorAll("article pre"))
     if (shown(block) && block.scrollWidth > block.clientWidth + 1)
       found.push(`code is cut: ${block.textContent.slice(0, 60)}`);
+  for (const text of root.querySelectorAll("a:not(.headerlink), code, p, h1, h2, h3"))
+    if (shown(text) && text.getBoundingClientRect().right > width + 1 && !text.closest(SCROLLING))
+      found.push(`beyond the window: ${text.textContent.trim().slice(0, 60)}`);
   if (width < 1000) return found;
   const header = root.querySelector(".bd-header");
   if (header && header.offsetHeight > 80) found.push("the header has more than a line");
