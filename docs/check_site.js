@@ -14,22 +14,26 @@ function shown(element) {
   return element.getClientRects().length > 0;
 }
 
+function excerpt(element) {
+  return element.textContent.trim().replace(/\s+/g, " ").slice(0, 60);
+}
+
 // What the reader would miss at this width.
 function cut(root, width) {
   const found = [];
   if (root.documentElement.scrollWidth > width + 1) found.push("scrolls sideways");
   for (const block of root.querySelectorAll("article pre"))
     if (shown(block) && block.scrollWidth > block.clientWidth + 1)
-      found.push(`code is cut: ${block.textContent.slice(0, 60)}`);
+      found.push(`code is cut: ${excerpt(block)}`);
   for (const text of root.querySelectorAll("a:not(.headerlink), code, p, h1, h2, h3"))
     if (shown(text) && text.getBoundingClientRect().right > width + 1 && !text.closest(SCROLLING))
-      found.push(`beyond the window: ${text.textContent.trim().slice(0, 60)}`);
+      found.push(`beyond the window: ${excerpt(text)}`);
   if (width < 1000) return found;
   const header = root.querySelector(".bd-header");
   if (header && header.offsetHeight > 80) found.push("the header has more than a line");
   for (const table of root.querySelectorAll("article table"))
     if (shown(table) && table.scrollWidth > table.parentElement.clientWidth + 1)
-      found.push(`a table is cut: ${table.textContent.trim().slice(0, 60)}`);
+      found.push(`a table is cut: ${excerpt(table)}`);
   return found;
 }
 
@@ -38,7 +42,7 @@ function missing(root, view) {
   const found = [];
   for (const formula of root.querySelectorAll("article .math"))
     if (!formula.querySelector("mjx-container") || formula.querySelector("[data-mml-node=merror]"))
-      found.push(`a formula is not drawn: ${formula.textContent.slice(0, 60)}`);
+      found.push(`a formula is not drawn: ${excerpt(formula)}`);
   const text = root.querySelector("article")?.cloneNode(true);
   text?.querySelectorAll("pre, code, script, .math").forEach((x) => x.remove());
   if (/\\\(|\\\[|\$\$/.test(text?.textContent)) found.push("a raw formula");
@@ -74,7 +78,7 @@ function unreadable(root, view) {
       luminance(rgb(view.getComputedStyle(behind).backgroundColor).channels),
     ].sort((x, y) => y - x);
     if ((levels[0] + 0.05) / (levels[1] + 0.05) < CONTRAST)
-      found.add(`faint text: ${element.textContent.trim().slice(0, 40)}`);
+      found.add(`faint text: ${excerpt(element)}`);
   }
   return [...found];
 }
