@@ -304,7 +304,7 @@ def compare(runs: list[dict], of: str = "") -> str:
     The ratios of a set's seeds are averaged first, so that each set counts alike. A trimmed mean
     leaves out a tenth of the sets at either end.
     """
-    logs, names = _log_ratios(runs), [*MODELS, *TABLE_MODELS]
+    logs, names = log_ratios(runs), [*MODELS, *TABLE_MODELS]
     models = [x for x in dict.fromkeys(names) if any(model == x for model, _ in logs)]
     means: dict[str, list[object]] = {model: [] for model in models}
     trimmed: dict[str, list[object]] = {model: [] for model in models}
@@ -329,7 +329,7 @@ def compare(runs: list[dict], of: str = "") -> str:
     return "\n".join(tables)
 
 
-def _log_ratios(runs: list[dict]) -> dict[tuple[str, str], dict[str, float]]:
+def log_ratios(runs: list[dict]) -> dict[tuple[str, str], dict[str, float]]:
     """Return the logarithms of the ratios, by (model, metric) and by data set."""
     found = {(run["model"], run["set"], run["seed"]): run for run in runs}
     logs: dict[tuple[str, str], dict[str, list[float]]] = {}

@@ -1,11 +1,19 @@
-"""How Sphinx builds the documentation: sphinx-build -W docs docs/_build/html."""
+"""How Sphinx builds the documentation: sphinx-build -W docs docs/_build/html.
+
+The build and the pages need no network: formulas are drawn by a copy of MathJax that a package
+of PyPI carries, and links to other projects come from the short lists in ``inventories``.
+"""
 
 import re
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx_gallery.sorting import ExplicitOrder
 
 import sknormnet
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "sknormnet"
 author = copyright = "The sknormnet developers"
@@ -16,16 +24,33 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "linked_names",
+    "parameters",
+    "readable_examples",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # the class template lists them
+
+# A text file with a line for each name that the pages mention: a build never fetches anything.
+intersphinx_mapping = {
+    "sklearn": ("https://scikit-learn.org/stable", "inventories/sklearn.txt"),
+}
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
 
 # The examples in the order of the gallery's table of contents, which is that of a lecture.
 examples = Path(__file__).resolve().parent.parent / "examples"
@@ -47,17 +72,30 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
 }
 
+# One file of MathJax draws the formulas as SVG and needs no fonts. It is copied from the package
+# django-static-mathjax, which holds MathJax 3 and nothing of Django.
+(mathjax,) = find_spec("mathjax").submodule_search_locations
+html_static_path = ["_static", str(Path(mathjax) / "static" / "mathjax" / "es5" / "tex-svg.js")]
+mathjax_path = "tex-svg.js"
+
 html_theme = "pydata_sphinx_theme"
-html_title = "sknormnet"
-html_theme_options = {"navigation_with_keys": False, "show_prev_next": False}
-
-
-def without_foreign_references(app, what, name, obj, options, lines):
-    """Make plain text of what docstrings inherited from scikit-learn refer to in its pages."""
-    reference = re.compile(r":(?:ref|term):`([^`<]*?)(?: <[^`]*>)?`")
-    lines[:] = [reference.sub(r"*\1*", line) for line in lines]
-
-
-def setup(app):
-    """Connect the above."""
-    app.connect("autodoc-process-docstring", without_foreign_references)
+html_title = f"sknormnet {release}"
+LOGO = html_favicon = "_static/logo.svg"
+html_css_files = ["site.css"]
+html_context = {"default_mode": "auto"}
+html_sidebars = {
+    page: [] for page in ("index", "install", "faq", "features", "citing", "whats_new", "gallery/*")
+}
+html_theme_options = {
+    "logo": {"image_light": LOGO, "image_dark": LOGO, "text": html_title},
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 6,
+    "navigation_with_keys": False,
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
