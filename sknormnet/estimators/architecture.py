@@ -37,7 +37,9 @@ class Architecture:
     batchnorm_momentum, batchnorm_epsilon : float
     keep_probs : tuple of float or None
         One for each hidden layer; None for those of ``keep_prob="auto"``.
-    input_keep_prob : float
+    input_keep_prob : float or None
+        None for that of ``input_keep_prob="auto"``.
+    is_classifier : bool
     allows_dropout : bool
         Whether the solver does.
     """
@@ -50,12 +52,13 @@ class Architecture:
     batchnorm_momentum: float
     batchnorm_epsilon: float
     keep_probs: tuple[float, ...] | None
-    input_keep_prob: float
+    input_keep_prob: float | None
+    is_classifier: bool
     allows_dropout: bool
 
     @classmethod
     def of(
-        cls, parameters: Mapping[str, Any], owner: str, *, is_stochastic: bool
+        cls, parameters: Mapping[str, Any], owner: str, *, is_classifier: bool, is_stochastic: bool
     ) -> "Architecture":
         """Return the architecture that an estimator's parameters describe.
 
@@ -73,8 +76,9 @@ class Architecture:
         keep_probs = None
         if not isinstance(parameters["keep_prob"], str):
             keep_probs = _keep_probs(parameters, owner, len(hidden))
-        input_keep_prob = float(parameters["input_keep_prob"])
-        if not is_stochastic and min(input_keep_prob, *(keep_probs or ()), 1) < 1:
+        input_keep_prob = parameters["input_keep_prob"]
+        input_keep_prob = None if isinstance(input_keep_prob, str) else float(input_keep_prob)
+        if not is_stochastic and min(input_keep_prob or 1, *(keep_probs or ()), 1) < 1:
             raise ValueError(
                 "solver='lbfgs' does not support keep_prob < 1 or input_keep_prob < 1: dropout"
                 " makes the loss random, but L-BFGS compares the losses of different steps."
@@ -91,6 +95,7 @@ class Architecture:
             batchnorm_epsilon=float(parameters["batchnorm_epsilon"]),
             keep_probs=keep_probs,
             input_keep_prob=input_keep_prob,
+            is_classifier=is_classifier,
             allows_dropout=is_stochastic,
         )
 
@@ -98,10 +103,14 @@ class Architecture:
         """Return the network, without starting values, for `n_rows` training rows."""
         for activation in self.activations:
             check_activation(self.owner, activation, dtype)
-        keep_probs = self.keep_probs
+        of_units = of_inputs = 1.0
+        if self.keep_probs is None and self.allows_dropout:
+            of_units, of_inputs = _auto_keep_probs(n_rows, inputs.n_columns)
+        keep_probs, input_keep_prob = self.keep_probs, self.input_keep_prob
         if keep_probs is None:
-            keep_prob = _auto_keep_prob(n_rows, inputs.n_columns) if self.allows_dropout else 1.0
-            keep_probs = (keep_prob,) * len(self.hidden)
+            keep_probs = (of_units,) * len(self.hidden)
+        if input_keep_prob is None:
+            input_keep_prob = of_inputs if self.is_classifier else 1.0
         return mlp(
             inputs.n_outputs,
             self.hidden,
@@ -113,15 +122,19 @@ class Architecture:
             batchnorm_momentum=self.batchnorm_momentum,
             batchnorm_epsilon=self.batchnorm_epsilon,
             keep_probs=keep_probs,
-            input_keep_prob=self.input_keep_prob,
+            input_keep_prob=input_keep_prob,
             dtype=dtype,
         )
 
 
-def _auto_keep_prob(n_rows: float, n_columns: int) -> float:
+def _auto_keep_probs(n_rows: float, n_columns: int) -> tuple[float, float]:
+    """Return what "auto" stands for: for hidden units, and for the inputs of a classifier."""
     if n_rows < FEW_ROWS:
-        return 1.0
-    return 0.8 if n_rows >= max(MANY_ROWS, ROWS_PER_COLUMN * n_columns) else 0.6
+        return 1.0, 1.0
+    is_wide = n_rows < ROWS_PER_COLUMN * n_columns
+    of_units = 0.6 if is_wide or n_rows < MANY_ROWS else 0.8
+    of_inputs = 0.8 if is_wide or n_rows < MANY_ROWS / 2 else 1.0
+    return of_units, of_inputs
 
 
 def _hidden_sizes(sizes: Any) -> tuple[int, ...]:

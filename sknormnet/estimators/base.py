@@ -147,7 +147,7 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
         "batchnorm_momentum": [Interval(Real, 0, 1, closed="left")],
         "batchnorm_epsilon": [Interval(Real, 0, None, closed="neither")],
         "keep_prob": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="right"), "array-like"],
-        "input_keep_prob": [Interval(Real, 0, 1, closed="right")],
+        "input_keep_prob": [Interval(Real, 0, 1, closed="right"), StrOptions({"auto"})],
         "input_bins": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "input_frequencies": [
             StrOptions({"auto"}),
@@ -440,7 +440,6 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
 
     def _conformalize_held_out(self, fit: PreparedFit) -> None:
         """Calibrate intervals or sets on the held-out rows."""
-        self._conformal = None
         if (rows := fit.held_out) is not None:
             pairs = zip(fit.trainers, fit.validations, strict=True)
             raws = [x.with_blas_threads(held.raw, x.network) for x, held in pairs]  # type: ignore[union-attr]
@@ -471,6 +470,7 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
             "_target_scaling": fit.target_scaling,
             "n_outputs_": fit.n_outputs,
             "out_activation_": fit.loss.out_activation,
+            "_conformal": None,
         }
 
     def _fitted_copy(self, attributes: dict[str, Any], *networks: Any) -> Self:

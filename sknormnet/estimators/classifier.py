@@ -181,8 +181,10 @@ class NormNetClassifier(ClassifierMixin, SetMixin, BaseNormNet):
         are kept are divided by it (inverted dropout). Prediction keeps all units and needs no
         correction.
 
-    input_keep_prob : float, default=1.0
-        Probability of keeping an input in a training step, in (0, 1]; see `keep_prob`.
+    input_keep_prob : float or 'auto', default='auto'
+        Probability of keeping an input in a training step, in (0, 1]; see `keep_prob`. 'auto' is
+        0.8 for a classifier with fewer than 500 rows or 20 rows per column, and 1.0 for larger
+        tables, for fewer than 100 rows, for a regressor, and if `keep_prob` is not 'auto'.
 
     label_smoothing : float, default=0.0
         Fraction of each target, in [0, 1), that is spread evenly over all classes [7]_. It
@@ -534,7 +536,7 @@ class NormNetClassifier(ClassifierMixin, SetMixin, BaseNormNet):
         batchnorm_momentum=0.9,
         batchnorm_epsilon=1e-5,
         keep_prob="auto",
-        input_keep_prob=1.0,
+        input_keep_prob="auto",
         input_bins="auto",
         bin_strategy="tree",
         input_frequencies="auto",

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from sklearn.base import is_classifier
+
 from sknormnet._choices import configured, filled, plain
 from sknormnet.estimators.architecture import MANY_ROWS, Architecture
 from sknormnet.nn.losses import Loss
@@ -146,7 +148,12 @@ def resolve(estimator: BaseNormNet, call: Call) -> Settings:
         "call": call,
         "has_auto_decay": has_auto_decay,
         "continues": call in (Call.CONTINUED, Call.CHUNK) and estimator._has_begun,
-        "architecture": Architecture.of(parameters, owner, is_stochastic=is_stochastic),
+        "architecture": Architecture.of(
+            parameters,
+            owner,
+            is_classifier=is_classifier(estimator),
+            is_stochastic=is_stochastic,
+        ),
         "plan": _plan(parameters, owner, call, is_stochastic=is_stochastic),
         "target": filled(TargetSettings, parameters),
     }

@@ -45,7 +45,7 @@ CASES = {
     "dropout": ({"keep_prob": 0.7, "input_keep_prob": 0.9}, {}),
     "without batch norm": ({"batchnorm": False}, {}),
     "early stopping": ({"early_stopping": True}, {}),
-    "patience": (PATIENT | {"max_iter": 30}, {}),
+    "patience": (PATIENT | {"max_iter": 30, "n_iter_no_change": 3}, {}),
     "adaptive": (PATIENT | {"learning_rate": "adaptive", "max_iter": 30}, {}),
     "invscaling": ({"learning_rate": "invscaling"}, {}),
     "onecycle": ({"learning_rate": "onecycle"}, {}),

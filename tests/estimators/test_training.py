@@ -1,7 +1,5 @@
 """How parameters steer training: plans of the learning rate, batches and dropout by the rows."""
 
-import warnings
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -180,32 +178,31 @@ def test_batches_scale_with_the_rows(n_rows, batch_size, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("rows", "settings", "keep_prob"),
+    ("n_rows", "n_columns", "settings", "expected"),
     [
-        (slice(99), {}, 1.0),
-        (slice(100), {}, 0.6),
-        (slice(None), {"solver": "lbfgs", "max_iter": 3}, 1.0),
+        (1000, 50, {}, (0.8, 1.0)),
+        (1000, 51, {}, (0.6, 0.8)),
+        (999, 2, {}, (0.6, 1.0)),
+        (499, 2, {}, (0.6, 0.8)),
+        (100, 2, {}, (0.6, 0.8)),
+        (99, 2, {}, (1.0, 1.0)),
+        (499, 2, {"keep_prob": 0.9}, (0.9, 1.0)),
+        (499, 2, {"input_keep_prob": 0.9}, (0.6, 0.9)),
+        (499, 2, {"solver": "lbfgs"}, (1.0, 1.0)),
     ],
 )
-def test_automatic_dropout(rows, settings, keep_prob):
-    one, other = (
-        NormNetRegressor(**SMALL | settings, keep_prob=keep) for keep in ("auto", keep_prob)
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        one.fit(X[rows], Y[rows])
-        other.fit(X[rows], Y[rows])
-    assert_array_equal(one.predict(X), other.predict(X))
-
-
-@pytest.mark.parametrize(("n_columns", "keep_prob"), [(50, 0.8), (51, 0.6)])
-def test_automatic_dropout_of_wide_tables(n_columns, keep_prob):
-    x = np.random.default_rng(0).normal(size=(1000, n_columns))
-    one, other = (
-        NormNetRegressor(**SMALL | {"max_iter": 1}, keep_prob=keep).fit(x, x[:, 0])
-        for keep in ("auto", keep_prob)
-    )
-    assert_array_equal(one.predict(x), other.predict(x))
+@pytest.mark.parametrize("kind", [NormNetClassifier, NormNetRegressor])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_automatic_dropout(kind, n_rows, n_columns, settings, expected):
+    x = np.random.default_rng(0).normal(size=(n_rows, n_columns))
+    settings = SMALL | {"max_iter": 1} | settings
+    y = x[:, 0] > 0 if kind is NormNetClassifier else x[:, 0]
+    given = dict(zip(("keep_prob", "input_keep_prob"), expected, strict=True))
+    if kind is NormNetRegressor and "input_keep_prob" not in settings:
+        given["input_keep_prob"] = 1.0
+    one, other = (kind(**settings | more).fit(x, y) for more in ({}, given))
+    for found, wanted in zip(one.coefs_, other.coefs_, strict=True):
+        assert_array_equal(found, wanted)
 
 
 def test_automatic_dropout_counts_the_rows_that_count():
