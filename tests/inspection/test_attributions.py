@@ -134,7 +134,8 @@ def test_a_linear_network_has_linear_contributions():
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize("n_bins", [0, 5])
 def test_contributions_are_integrals_of_the_gradients(n_bins, activation):
-    model = classifier(CLASSES > 0, activation=activation, input_bins=n_bins)
+    settings = {"activation": activation, "input_bins": n_bins, "keep_prob": 0.6}
+    model = classifier(CLASSES > 0, **settings)
     found = integrated_gradients(model, ROWS[:5], baseline=BASELINE[:1])
     shares = (np.arange(4000) + 0.5) / 4000
     for row, values in zip(ROWS, found.values, strict=False):
