@@ -57,10 +57,10 @@ def fit(estimator: Any, X: Any, y: Any) -> Any:
 
     Notes
     -----
-    Means and standard deviations are those of all rows. Medians and quartiles, bins, and the
-    levels of categorical columns are those of 10,000 evenly spaced rows, as in
-    `estimator.fit`, except for levels, which that takes from all rows: set `categories`, or
-    a categorical dtype.
+    Means and standard deviations are those of all rows. Medians, quartiles, bins, levels of
+    categorical columns and indicators of missing values are those of 10,000 evenly spaced rows.
+    `estimator.fit` takes levels and indicators from all rows. To have all levels here, too, set
+    `categories`, or give the columns a categorical dtype.
 
     Examples
     --------

@@ -17,7 +17,7 @@ from sknormnet.inputs.scales import Scales, measure_scales, pooled
 
 @dataclass(frozen=True)
 class Reader:
-    """What reads partitions: an estimator in the middle of its fit, which it cannot be pickled in.
+    """An estimator in the middle of its fit, when it cannot be pickled. It reads partitions.
 
     Attributes
     ----------

@@ -9,10 +9,9 @@ from dask.delayed import delayed
 from sklearn.base import clone, is_classifier
 
 from sknormnet.dask.partitions import partitions_of, with_rows
+from sknormnet.estimators.ensembles.base import SEEDS
 from sknormnet.estimators.ensembles.state import shared
 from sknormnet.estimators.networks import drawn_seed
-
-SEEDS = np.iinfo(np.int32).max
 
 
 def partial_fit(estimator: Any, X: Any, y: Any, classes: Any = None) -> Any:

@@ -103,14 +103,12 @@ class Architecture:
         """Return the network, without starting values, for `n_rows` training rows."""
         for activation in self.activations:
             check_activation(self.owner, activation, dtype)
-        of_units = of_inputs = 1.0
-        if self.keep_probs is None and self.allows_dropout:
-            of_units, of_inputs = _auto_keep_probs(n_rows, inputs.n_columns)
+        of_units, of_inputs = self._auto_keep_probs(n_rows, inputs.n_columns)
         keep_probs, input_keep_prob = self.keep_probs, self.input_keep_prob
         if keep_probs is None:
             keep_probs = (of_units,) * len(self.hidden)
         if input_keep_prob is None:
-            input_keep_prob = of_inputs if self.is_classifier else 1.0
+            input_keep_prob = of_inputs
         return mlp(
             inputs.n_outputs,
             self.hidden,
@@ -126,15 +124,14 @@ class Architecture:
             dtype=dtype,
         )
 
-
-def _auto_keep_probs(n_rows: float, n_columns: int) -> tuple[float, float]:
-    """Return what "auto" stands for: for hidden units, and for the inputs of a classifier."""
-    if n_rows < FEW_ROWS:
-        return 1.0, 1.0
-    is_wide = n_rows < ROWS_PER_COLUMN * n_columns
-    of_units = 0.6 if is_wide or n_rows < MANY_ROWS else 0.8
-    of_inputs = 0.8 if is_wide or n_rows < MANY_ROWS / 2 else 1.0
-    return of_units, of_inputs
+    def _auto_keep_probs(self, n_rows: float, n_columns: int) -> tuple[float, float]:
+        """Return what "auto" stands for: for hidden units, and for inputs."""
+        if self.keep_probs is not None or not self.allows_dropout or n_rows < FEW_ROWS:
+            return 1.0, 1.0
+        is_wide = n_rows < ROWS_PER_COLUMN * n_columns
+        of_units = 0.6 if is_wide or n_rows < MANY_ROWS else 0.8
+        drops_inputs = self.is_classifier and (is_wide or n_rows < MANY_ROWS / 2)
+        return of_units, 0.8 if drops_inputs else 1.0
 
 
 def _hidden_sizes(sizes: Any) -> tuple[int, ...]:

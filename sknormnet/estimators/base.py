@@ -572,8 +572,7 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
             return self._validate(X, y, sample_weight, settings, Call.CHECK)[0]
 
     def _checked_rows(self, X, y, sample_weight) -> Rows:
-        settings = resolve(self, Call.CHECK)
-        return self._validate(X, y, sample_weight, settings, Call.CHECK)[0]
+        return self._validated_rows(X, y, sample_weight)[0]
 
     def _validated_rows(self, X, y, sample_weight) -> tuple[Rows, Loss, float | None]:
         """Return rows as a fitted network would train on them, the loss, and alpha."""

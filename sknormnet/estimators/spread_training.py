@@ -32,10 +32,10 @@ def train_spread(trainers: Sequence[BaseTrainer]) -> None:
 
 
 def _train(trainers: list[Any]) -> list[tuple]:
-    """Train networks in another process; return what has become of each."""
+    """Train networks in another process; return a snapshot of each, and the result of L-BFGS."""
     train(trainers)
     return [
-        (trainer.snapshot(), {k: x for k, x in vars(trainer).items() if k == "result"})
+        (trainer.snapshot(), {"result": trainer.result} if hasattr(trainer, "result") else {})
         for trainer in trainers
     ]
 
