@@ -11,6 +11,7 @@ are. One split of small data does not show which of two close models is better:
 see the benchmarks for many data sets.
 """
 
+import sys
 import warnings
 from time import perf_counter
 
@@ -89,6 +90,7 @@ def prepared(X, model):
 def models(X, is_regression):
     """The four models, by name."""
     net = NormNetRegressor if is_regression else NormNetClassifier
+    shown = {"random_state": 0, "verbose": sys.stdout.isatty()}
     linear = Ridge() if is_regression else LogisticRegression(max_iter=1000)
     mlp = prepared(
         X, (MLPRegressor if is_regression else MLPClassifier)(random_state=0)
@@ -98,8 +100,8 @@ def models(X, is_regression):
     return {
         "linear": prepared(X, linear),
         "MLP": mlp,
-        "NormNet": net(random_state=0),
-        "for_accuracy": net.for_accuracy(random_state=0),
+        "NormNet": net(**shown),
+        "for_accuracy": net.for_accuracy(**shown),
     }
 
 
@@ -118,49 +120,51 @@ def scores(model, X, y, is_regression):
 
 
 def compare(title, X, y, is_regression=False):
-    """Fit all models to three quarters of the data, and print a row for each.
+    """Fit all models to three quarters of the data.
 
     Returns
     -------
+    rows : list of str
+        The rows of the printed table.
     losses : dict of str to float
         By model: the log loss, or 1 - R2.
     """
+    print(f"{title}: {' x '.join(map(str, X.shape))}", flush=True)
     stratify = None if is_regression else y
     X, X_test, y, y_test = train_test_split(
         X, y, stratify=stratify, random_state=0
     )
-    losses = {}
+    rows, losses = [], {}
     for name, model in models(X, is_regression).items():
         start = perf_counter()
         model.fit(X, y)
         seconds = perf_counter() - start
         score, loss, error = scores(model, X_test, y_test, is_regression)
         row = f"{'' if losses else title:22}{name:14}{score:10.3f}{loss:10.3f}"
-        row = f"{row}{error:13.3f}{seconds:9.1f}".replace("nan", "  -")
-        print(row, flush=True)
+        rows += [f"{row}{error:13.3f}{seconds:9.1f}".replace("nan", "  -")]
         losses[name] = 1 - score if is_regression else loss
-    print()
-    return losses
+    return rows, losses
 
 
 if __name__ == "__main__":
     # Those of the MLP
     warnings.filterwarnings("ignore", category=ConvergenceWarning)
-    heads = f"{'acc. or R2':>10}{'log loss':>10}{'calib. error':>13}  seconds"
-    print(f"{'data':22}{'model':14}{heads}\n")
-    tables = [
+    compared = [
         compare("digits", *load_digits(return_X_y=True)),
         compare("breast cancer", *load_breast_cancer(return_X_y=True)),
         compare("diabetes", *load_diabetes(return_X_y=True), True),
         compare("customers (simulated)", *customers()),
         compare("rentals (simulated)", *rentals(), True),
     ]
-    n_better = sum(losses["NormNet"] < losses["MLP"] for losses in tables)
-    n_best = sum(
-        min(losses, key=losses.get) == "for_accuracy" for losses in tables
-    )
+    heads = f"{'acc. or R2':>10}{'log loss':>10}{'calib. error':>13}  seconds"
+    print(f"\n{'data':22}{'model':14}{heads}\n")
+    n_better = n_best = 0
+    for rows, losses in compared:
+        print(*rows, sep="\n", end="\n\n")
+        n_better += losses["NormNet"] < losses["MLP"]
+        n_best += min(losses, key=losses.get) == "for_accuracy"
     print(
         "By log loss, or R2 where there are no classes, NormNet's defaults"
-        f" beat the MLP on\n{n_better} of {len(tables)} tables, and"
+        f" beat the MLP on\n{n_better} of {len(compared)} tables, and"
         f" for_accuracy() was the best of all on {n_best}."
     )

@@ -13,6 +13,7 @@ from sknormnet.dask.measures import (
     classes_of_all,
     encoder_of_all,
     measure,
+    size_of_all,
     targets_of_all,
 )
 from sknormnet.dask.partitions import (
@@ -127,10 +128,9 @@ def _prepared_for_all(
     )
     prepared.largest_input = encoder.bound(max(x.largest for x in measured))
     vars(fitted).update(fitted._attributes_of(prepared))
-    n_rows, weight = (sum(getattr(x, name) for x in measured) for name in ("n_rows", "weight"))
-    kind = partial(PartitionsTrainer, partitions, n_rows, weight, Reader.of(fitted, weight_unit))
+    kind = partial(PartitionsTrainer, partitions, *size_of_all(measured), Reader.of(fitted, weight_unit))
     raw = sample.loss.baseline(targets, weights, sample.n_outputs)
     for trainer in sample.trainers:
         trainer.network.set_output_bias(raw)
-        prepared.add_trainer(trainer.network, trainer.state, None, member=trainer.member, kind=kind)
+        prepared.add_trainer(trainer.network, trainer.state, None, kind=kind)
     return prepared

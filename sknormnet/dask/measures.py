@@ -127,6 +127,11 @@ def targets_of_all(sample: PreparedFit, measured: Sequence[Measured]) -> tuple[t
     return ((target - of_sample[0]) / unit * std + mean, weight), sample.target_scaling
 
 
+def size_of_all(measured: Sequence[Measured]) -> tuple[int, float]:
+    """Return the number of all rows, and their weight."""
+    return sum(x.n_rows for x in measured), sum(x.weight for x in measured)
+
+
 def encoder_of_all(encoder: InputEncoder, measured: Sequence[Measured]) -> InputEncoder:
     """Return the encoder with the means and standard deviations of all rows."""
     numeric = encoder.numeric
@@ -138,6 +143,6 @@ def encoder_of_all(encoder: InputEncoder, measured: Sequence[Measured]) -> Input
     )
     for scales in others:
         numeric = pooled(numeric, scales)
-    n_rows, weight = (sum(getattr(x, name) for x in measured) for name in ("n_rows", "weight"))
+    n_rows, weight = size_of_all(measured)
     numeric = replace(numeric, n_seen=numeric.n_seen * (n_rows / weight))
     return replace(encoder, numeric=numeric)

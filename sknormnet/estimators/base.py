@@ -56,6 +56,7 @@ from sknormnet.estimators.own_objects import check_loss
 from sknormnet.estimators.precision import float32_holds_inputs
 from sknormnet.estimators.prediction import FittedNetworks
 from sknormnet.estimators.prepared import Inputs, PreparedFit, keep_inputs, prepare_inputs
+from sknormnet.estimators.progress import Progress
 from sknormnet.estimators.records import to_plain
 from sknormnet.estimators.rows import (
     Rows,
@@ -307,19 +308,28 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
         return self
 
     def _prepare_fit(
-        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, fold=None
+        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, **options
     ) -> PreparedFit:
         """Prepare what `fit` would train: to be trained elsewhere, and then finished."""
         self._validate_params()
         validation = X_val, y_val, sample_weight_val
-        return self._prepare(X, y, sample_weight, validation, call=Call.FRESH, fold=fold)
+        return self._prepare(X, y, sample_weight, validation, call=Call.FRESH, **options)
 
     def _prepare(
-        self, X, y, sample_weight, validation, *, call: Call, fold: np.ndarray | None = None
+        self,
+        X,
+        y,
+        sample_weight,
+        validation,
+        *,
+        call: Call,
+        fold: np.ndarray | None = None,
+        progress: Progress | None = None,
     ) -> PreparedFit:
         """Do all of a fit that comes before training.
 
-        `fold` holds the numbers of the rows to validate on, for training on all others.
+        `fold` holds the numbers of the rows to validate on, for training on all others. `progress`
+        prints the progress of this fit and others; None stands for one of its own.
         """
         settings = resolve(self, call)
         if not settings.continues:
@@ -344,6 +354,7 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
         shared = X.inputs if isinstance(X, ValidatedTable) else None
         inputs = self._choose_inputs(rows, settings, dtype, shared)
         fit = PreparedFit(settings, rows, held_out, loss, n_outputs, scaling, inputs, dtype, saved)
+        fit.progress = progress or fit.progress
         self._add_trainers(fit, starts, n_rows)
         return fit
 
@@ -363,10 +374,10 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
             for network in networks:
                 network.set_output_bias(raw)
         score = self._score(fit)
-        for number, (network, start) in enumerate(zip(networks, starts, strict=True)):
+        for network, start in zip(networks, starts, strict=True):
             network.tracks = settings.plan.is_chunk or fit.held_out is not None
             start.state.compare_by(fit.metric, reset=not settings.plan.is_chunk)
-            fit.add_trainer(network, start.state, score, member=number)
+            fit.add_trainer(network, start.state, score)
 
     def _score(self, fit: PreparedFit) -> Score | None:
         """Return what scores networks on the held-out rows; None for their loss."""

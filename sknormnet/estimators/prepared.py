@@ -114,7 +114,7 @@ class PreparedFit:
     validations: list[Validation | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.progress = progress_of(self.settings)
+        self.progress = progress_of(self.settings.owner, self.settings)
 
     @property
     def networks(self) -> list[Network]:
@@ -147,7 +147,6 @@ class PreparedFit:
         state: TrainingState,
         score: Score | None,
         *,
-        member: int,
         kind: Callable[..., BaseTrainer] | None = None,
     ) -> None:
         """Add the trainer of a member, which is scored on the held-out rows, if there are any.
@@ -168,8 +167,8 @@ class PreparedFit:
             state,
             validate=validate,
             observers=self.progress.observers,
-            member=member,
+            member=len(self.progress.histories),
         )
         self.trainers.append(trainer)
         self.validations.append(validate)
-        self.progress.histories.append(trainer.history)
+        self.progress.add(trainer.history, self.settings.plan.max_epochs)

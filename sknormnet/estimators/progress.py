@@ -23,8 +23,6 @@ class Progress:
     ----------
     owner : str
         Name of the estimator's class.
-    total : int
-        Maximum number of epochs.
     unit : str, default="epoch"
         What is counted: an "epoch", or an "iteration" of L-BFGS.
 
@@ -32,11 +30,18 @@ class Progress:
     ----------
     histories : list of History
         The records of the members, which grow in training.
+    total : int
+        Maximum number of epochs of a member.
     """
 
-    def __init__(self, owner: str, total: int, unit: str = "epoch"):
-        self.owner, self.total, self.unit = owner, total, unit
+    def __init__(self, owner: str, unit: str = "epoch"):
+        self.owner, self.unit, self.total = owner, unit, 0
         self.histories: list[History] = []
+
+    def add(self, history: History, max_epochs: int) -> None:
+        """Add a member, whose number is that of the members before it."""
+        self.histories.append(history)
+        self.total = max(self.total, max_epochs)
 
     @property
     def observers(self) -> tuple[Observer, ...]:
@@ -267,11 +272,10 @@ class Table(PrintedProgress):
         self._screen.print(f"{epoch:{len(self.unit)}d}{numbers}")
 
 
-def progress_of(settings: Settings) -> Progress:
+def progress_of(owner: str, settings: Settings) -> Progress:
     """Return what `verbose` asks for: nothing, a progress line or a table."""
     kind = {0: Progress, 1: ProgressLine}.get(int(settings.verbose), Table)
-    unit = "epoch" if settings.is_stochastic else "iteration"
-    return kind(settings.owner, settings.plan.max_epochs, unit)
+    return kind(owner, "epoch" if settings.is_stochastic else "iteration")
 
 
 def _means(histories: Iterable[History], epoch: int | None = None) -> dict[str, float]:

@@ -13,7 +13,12 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_iris
 
-from sknormnet import NormNetClassifier, NormNetRegressor, PackedGridSearchCV
+from sknormnet import (
+    NormNetClassifier,
+    NormNetEnsembleClassifier,
+    NormNetRegressor,
+    PackedGridSearchCV,
+)
 from sknormnet.estimators import progress as progress_module
 from sknormnet.estimators.progress import Progress, ProgressLine, Table
 from sknormnet.estimators.screen import Screen
@@ -92,8 +97,9 @@ def table(text):
 
 def members_of(kind, total, n_members=1):
     """The progress of members that have not begun to train."""
-    progress = kind("model", total)
-    progress.histories += [History() for _ in range(n_members)]
+    progress = kind("model")
+    for _ in range(n_members):
+        progress.add(History(), total)
     return progress
 
 
@@ -171,8 +177,8 @@ def test_what_the_line_says_in_terminals_of_some_widths(terminal, monkeypatch, w
 
 def test_parts_that_a_terminal_has_no_room_for_do_not_come_and_go(terminal):
     stdout = terminal(64)
-    progress = ProgressLine("NormNetClassifier", 9)
-    progress.histories.append(History())
+    progress = ProgressLine("NormNetClassifier")
+    progress.add(History(), 9)
     begin(progress, 0)
     for rate in (0.012, 0.00001234, 0.012):  # only the second is too long
         advance(progress, loss=0.1234, rate=rate)
@@ -304,6 +310,21 @@ def test_the_line_of_stacked_members_has_their_means(terminal):
     assert "member" not in "".join(stdout.drawn()[:-1])
     assert "epoch 0" not in stdout.getvalue()
     assert f"3 members, 20 epochs, loss {model.loss_:.4g}, " in stdout.drawn()[-1]
+
+
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_an_ensemble_that_chooses_prints_one_progress(capsys, verbose):
+    candidates = [{"max_iter": 3}, {"hidden_layer_sizes": (4,), "max_iter": 5}]
+    network = NormNetClassifier(**SMALL, verbose=verbose)
+    NormNetEnsembleClassifier(network, candidates=candidates, cv=2, random_state=0).fit(X, Y)
+    *_, last = lines = capsys.readouterr().out.splitlines()
+    owner = "NormNetEnsembleClassifier: "
+    assert last.startswith(f"{owner}4 members, stopped after epoch 3-5 of 5, ")
+    if verbose == 1:
+        assert 1 < len(lines) <= 10
+        assert all(line.startswith(owner) for line in lines)
+    else:
+        assert [int(line.split()[0]) for line in lines[1:-1]] == [1, 2, 3, 4, 5]
 
 
 def test_the_last_line_of_members_that_stop_at_different_epochs(capsys):

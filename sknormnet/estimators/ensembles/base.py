@@ -30,6 +30,7 @@ from sknormnet.estimators.ensembles.choice import OutOfFold, Score, chosen_weigh
 from sknormnet.estimators.ensembles.state import OUT_OF_FOLD, attributes_of, saved, shared
 from sknormnet.estimators.fingerprint import fingerprint_of
 from sknormnet.estimators.intervals import ConformalMixin
+from sknormnet.estimators.progress import progress_of
 from sknormnet.estimators.rows import Rows
 from sknormnet.estimators.saved_fit import SavedFit
 from sknormnet.estimators.settings import Call, resolve
@@ -123,20 +124,22 @@ class BaseEnsemble(ConformalMixin, BaseEstimator, ABC):
             "the parameter candidates": candidates,
             "the folds": folds,
         }
+        progress = progress_of(type(self).__name__, resolve(reader, Call.FRESH))
         fits = [
-            member._prepare_fit(table, y, sample_weight, fold=fold)
+            member._prepare_fit(table, y, sample_weight, fold=fold, progress=progress)
             for of_candidate in members
             for member, fold in zip(of_candidate, folds, strict=True)
         ]
         trainers = [trainer for fit in fits for trainer in fit.trainers]
         saved = checkpoint and SavedFit(checkpoint, fingerprint_of(reader, rows, None, others))
-        with saved.saving(trainers) if saved else nullcontext() as after_epoch:
-            if after_epoch is None:
-                train_spread(trainers)
-            train(trainers, after_epoch=after_epoch)
-        for member, fit in zip((m for ms in members for m in ms), fits, strict=True):
-            member._finish(fit)
-            vars(member).update(shared(self), _conformal=None)  # the ensemble's is enough
+        with progress:
+            with saved.saving(trainers) if saved else nullcontext() as after_epoch:
+                if after_epoch is None:
+                    train_spread(trainers)
+                train(trainers, after_epoch=after_epoch)
+            for member, fit in zip((m for ms in members for m in ms), fits, strict=True):
+                member._finish(fit)
+                vars(member).update(shared(self), _conformal=None)  # the ensemble's is enough
         self._choose(reader, rows, candidates, members, folds)
 
     def _read(self, X, y, sample_weight) -> tuple[BaseNormNet, Rows]:
