@@ -128,7 +128,9 @@ def _prepared_for_all(
     )
     prepared.largest_input = encoder.bound(max(x.largest for x in measured))
     vars(fitted).update(fitted._attributes_of(prepared))
-    kind = partial(PartitionsTrainer, partitions, *size_of_all(measured), Reader.of(fitted, weight_unit))
+    kind = partial(
+        PartitionsTrainer, partitions, *size_of_all(measured), Reader.of(fitted, weight_unit)
+    )
     raw = sample.loss.baseline(targets, weights, sample.n_outputs)
     for trainer in sample.trainers:
         trainer.network.set_output_bias(raw)

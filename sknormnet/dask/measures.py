@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from sknormnet._dataclasses import dataclass
-from sknormnet.estimators.precision import moments
+from sknormnet.estimators.precision import weighted_mean_and_std
 from sknormnet.estimators.prepared import PreparedFit
 from sknormnet.estimators.rows import NEGLIGIBLE, Rows
 from sknormnet.inputs import measures
@@ -86,7 +86,7 @@ def measure(reader: Reader, X: Any, y: Any, sample_weight: Any) -> Measured:
     columns = None if encoder.categorical is None else np.array(encoder.numeric_columns, int)
     numeric = encoder.numeric
     scales = measure_scales(
-        measures.Rows(rows.X, rows.numbers, rows.weight),
+        measures.WeightedRows(rows.X, rows.numbers, rows.weight),
         columns,
         method=numeric.method,
         dtype=numeric.dtype,
@@ -98,7 +98,7 @@ def measure(reader: Reader, X: Any, y: Any, sample_weight: Any) -> Measured:
     if issubclass(reader.kind, ClassifierMixin):
         targets, numbers = np.unique(target, axis=0, return_inverse=True)
         return found._replace(targets=targets, counts=np.bincount(numbers.ravel(), weight))
-    mean, std = moments(target, weight)
+    mean, std = weighted_mean_and_std(target, weight)
     return found._replace(mean=mean, std=std)
 
 
@@ -120,14 +120,14 @@ def targets_of_all(sample: PreparedFit, measured: Sequence[Measured]) -> tuple[t
     std = np.sqrt(np.average(stds**2 + (means - mean) ** 2, axis=0, weights=weights))
     std = without_rounding(std, np.abs(mean), std.dtype)
     target, weight = sample.rows.of(sample.rows.target), sample.rows.of(sample.rows.weight)
-    of_sample = moments(target, weight)
+    of_sample = weighted_mean_and_std(target, weight)
     if sample.settings.target.standardize_target and sample.loss.allows_shift_and_scale:
         return (target, weight), (mean, np.where(std > 0, std, 1.0))
     unit = np.where(of_sample[1] > 0, of_sample[1], 1.0)
     return ((target - of_sample[0]) / unit * std + mean, weight), sample.target_scaling
 
 
-def size_of_all(measured: Sequence[Measured]) -> tuple[int, float]:
+def size_of_all(measured: Sequence[Measured]) -> tuple[Any, Any]:
     """Return the number of all rows, and their weight."""
     return sum(x.n_rows for x in measured), sum(x.weight for x in measured)
 

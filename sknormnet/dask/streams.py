@@ -11,7 +11,7 @@ from sklearn.base import clone, is_classifier
 from sknormnet.dask.partitions import check_network, check_rows, partitions_of, with_rows
 from sknormnet.estimators.ensembles.base import SEEDS
 from sknormnet.estimators.ensembles.state import shared
-from sknormnet.estimators.networks import drawn_seed
+from sknormnet.estimators.starts import drawn_seed
 
 
 def partial_fit(

@@ -51,7 +51,6 @@ from sknormnet.estimators.fingerprint import fingerprint_of
 from sknormnet.estimators.finite import check_network, check_range
 from sknormnet.estimators.held_out import Score, ScorerScore, check_scorer
 from sknormnet.estimators.intervals import ConformalMixin
-from sknormnet.estimators.networks import Start, continued_starts, drawn_seed, new_starts
 from sknormnet.estimators.own_objects import check_loss
 from sknormnet.estimators.precision import float32_holds_inputs
 from sknormnet.estimators.prediction import FittedNetworks
@@ -74,6 +73,7 @@ from sknormnet.estimators.scale_warnings import (
 )
 from sknormnet.estimators.settings import Call, Settings, TargetSettings, resolve, uses_minibatches
 from sknormnet.estimators.spread_training import train_spread
+from sknormnet.estimators.starts import Start, continued_starts, drawn_seed, new_starts
 from sknormnet.estimators.unused_parameters import warn_of_unused_parameters
 from sknormnet.inputs import fit_more
 from sknormnet.inputs.numeric import MOST_FREQUENCIES

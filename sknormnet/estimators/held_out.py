@@ -11,15 +11,16 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import get_scorer_names
 
-from sknormnet.estimators.rows import Rows
+from sknormnet.estimators.rows import Rows, shares
 from sknormnet.nn.losses import Loss
 from sknormnet.nn.network import Network
 from sknormnet.training.batches import Samples, arrays_of
 
 # Temperatures are searched between 1 / e and e**1.5, to 2%.
 LOG_TEMPERATURES, ACCURACY = (-1.0, 1.5), {"xatol": 0.02}
-# Is added to each probability when temperatures are compared, so that a single row whose class has
-# a probability of 1e-20 does not decide. Such a row can multiply the log loss on other rows by 6.
+# This number is added to each probability when temperatures are compared. Without it, a single row
+# whose class has a probability of 1e-20 decides. On one split of digits, that multiplied the log
+# loss of other rows by 6.
 LEAST_PROBABILITY = 1e-4
 Score = Callable[[Network, np.ndarray], float]  # network and its raw predictions -> score
 
@@ -105,8 +106,7 @@ class Validation:
         y, weight = self._samples.y, self._samples.weight
         if y.ndim == 2:
             y = y.astype(np.result_type(y, raw), copy=False)  # the loss needs numbers, not booleans
-        share = np.full(len(raw), 1.0) if weight is None else weight
-        return y, raw, (share / share.sum()).astype(raw.dtype).reshape(-1, 1)
+        return y, raw, shares(weight, len(raw)).astype(raw.dtype)
 
 
 class ScorerScore:

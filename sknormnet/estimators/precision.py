@@ -12,7 +12,9 @@ from sknormnet.training.batches import uneven
 FAR = 1e4  # standard deviations from 0
 
 
-def moments(y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def weighted_mean_and_std(
+    y: np.ndarray, weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Weighted mean and standard deviation of each output; a constant one has deviation 0."""
     y, weight = y.astype(np.float64, copy=False), uneven(weight)
     with np.errstate(over="ignore", invalid="ignore"):  # such y are rejected later

@@ -13,7 +13,7 @@ from sknormnet._choices import configured
 from sknormnet.estimators._sklearn import Interval, StrOptions, fit_context
 from sknormnet.estimators.base import BaseNormNet, working_copy
 from sknormnet.estimators.intervals import IntervalMixin
-from sknormnet.estimators.precision import can_hold, moments
+from sknormnet.estimators.precision import can_hold, weighted_mean_and_std
 from sknormnet.estimators.regression_scores import r_squared
 from sknormnet.estimators.settings import TargetSettings
 from sknormnet.estimators.standard_deviation import standard_deviation
@@ -798,13 +798,13 @@ class NormNetRegressor(RegressorMixin, IntervalMixin, BaseNormNet):
         y, weight = training.of(training.target), training.of(training.weight)
         mean, scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
         if settings.standardize_target and loss.allows_shift_and_scale:
-            mean, std = moments(y, weight)
+            mean, std = weighted_mean_and_std(y, weight)
             scale = np.where(std > 0, std, 1.0)
         return mean, scale
 
     def _fits_float32(self, training):
         y, weight = training.of(training.target), training.of(training.weight)
-        return can_hold(np.dtype(np.float32), *moments(y, weight))
+        return can_hold(np.dtype(np.float32), *weighted_mean_and_std(y, weight))
 
     def _score_raw(self, target, raw, loss, sample_weight):
         return r_squared(target, loss.inverse_link(raw), loss, sample_weight)

@@ -161,6 +161,12 @@ def divided_by_largest(weight: np.ndarray | None) -> tuple[np.ndarray | None, fl
     return weight / largest, largest
 
 
+def shares(weight: np.ndarray | None, n_rows: int) -> np.ndarray:
+    """Return each row's share of the weight, of shape (n_rows, 1), as losses take it."""
+    weight = np.ones(n_rows) if weight is None else weight.astype(np.float64)
+    return (weight / weight.sum()).reshape(-1, 1)
+
+
 def rows_that_count(weight: np.ndarray | None) -> np.ndarray | None:
     """Return the indices of the rows whose weight is not negligible; None for all.
 

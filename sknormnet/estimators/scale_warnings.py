@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sknormnet.estimators.precision import mean_and_std
 from sknormnet.estimators.prepared import PreparedFit
-from sknormnet.estimators.rows import FEW_ROWS, Rows
+from sknormnet.estimators.rows import FEW_ROWS, Rows, shares
 from sknormnet.inputs import InputEncoder, listed
 from sknormnet.nn.losses import Loss
 
@@ -93,11 +93,9 @@ def _mean_loss(fit: PreparedFit, X: Any, y: np.ndarray, weight: np.ndarray | Non
 
 def _loss(loss: Loss, raw: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> float:
     """Return the mean loss of raw predictions, without penalty; infinite if it is not finite."""
-    share = np.ones(len(y)) if weight is None else weight.astype(np.float64)
     y = y.astype(np.float64, copy=False) if y.ndim == 2 else y
     with np.errstate(all="ignore"):
-        share = (share / share.sum()).reshape(-1, 1)
-        value = loss.value_and_gradient(y, raw.astype(np.float64), share)
+        value = loss.value_and_gradient(y, raw.astype(np.float64), shares(weight, len(y)))
     return value if np.isfinite(value) else np.inf
 
 

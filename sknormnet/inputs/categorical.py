@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from sknormnet._dataclasses import dataclass
-from sknormnet.inputs.measures import Rows
+from sknormnet.inputs.measures import WeightedRows
 
 RARE_SHARE = 0.01  # of the training weight: the rarest levels up to it stand for unknown ones
 MISSING, UNKNOWN, FIRST = 0, 1, 2  # places in a lookup table; levels begin at FIRST
@@ -129,7 +129,7 @@ class CategoricalEncoder:
 
 
 def fit_categorical(
-    rows: Rows,
+    rows: WeightedRows,
     columns: np.ndarray,
     n_levels: np.ndarray,
     *,
@@ -149,7 +149,9 @@ def fit_categorical(
     )
 
 
-def measure_shares(rows: Rows, columns: np.ndarray, n_levels: np.ndarray) -> list[np.ndarray]:
+def measure_shares(
+    rows: WeightedRows, columns: np.ndarray, n_levels: np.ndarray
+) -> list[np.ndarray]:
     """Return for each column the shares of missing values, unknown levels and each level."""
     shares = [np.zeros(n + FIRST) for n in n_levels]
     for x, weight in rows.chunks(columns):

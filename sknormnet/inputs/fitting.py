@@ -10,7 +10,7 @@ from scipy.sparse import csr_array, issparse
 from sknormnet.inputs.bins import bin_edges, binned_columns, distinct
 from sknormnet.inputs.categorical import fit_categorical
 from sknormnet.inputs.encoder import InputEncoder
-from sknormnet.inputs.measures import Rows
+from sknormnet.inputs.measures import WeightedRows
 from sknormnet.inputs.numeric import NumericEncoder
 from sknormnet.inputs.scales import measure_scales, pooled
 
@@ -73,7 +73,7 @@ def fit_inputs(
     -------
     encoder : InputEncoder
     """
-    training, counts = Rows(X, rows, weight, target), np.zeros(X.shape[1], int)
+    training, counts = WeightedRows(X, rows, weight, target), np.zeros(X.shape[1], int)
     if n_levels is not None:
         counts[:] = n_levels
     is_numeric = counts == 0
@@ -106,7 +106,7 @@ def fit_inputs(
 
 
 def _fit_numeric(
-    rows: Rows,
+    rows: WeightedRows,
     columns: np.ndarray | None,
     *,
     method: str | None,
@@ -167,7 +167,7 @@ def fit_more(
     if encoder.keeps_zeros != issparse(X):
         X = csr_array(X) if encoder.keeps_zeros else X.toarray()
     columns = None if encoder.categorical is None else np.array(encoder.numeric_columns, int)
-    rows = Rows(X, None, weight)
+    rows = WeightedRows(X, None, weight)
     new = measure_scales(rows, columns, method=numeric.method, dtype=numeric.dtype)
     share = 1.0 if n_rows is None else n_rows / len(rows)
     return replace(encoder, numeric=pooled(numeric, new._replace(n_seen=share * new.n_seen)))

@@ -31,7 +31,7 @@ class Ranges(NamedTuple):
     missing_share: np.ndarray
 
 
-class Rows:
+class WeightedRows:
     """Some rows of X and their weights, which sum to 1. Rows of weight 0 are left out.
 
     Parameters
@@ -90,7 +90,7 @@ class Rows:
         return x, target, None if self.weight is None else self.weight[chosen]
 
 
-def ranges(rows: Rows, columns: np.ndarray | None = None) -> Ranges:
+def ranges(rows: WeightedRows, columns: np.ndarray | None = None) -> Ranges:
     """Measure columns of a dense X; None for all columns."""
     n_columns = rows.X.shape[1] if columns is None else len(columns)
     excess, seen = np.zeros((2, n_columns))
@@ -112,7 +112,9 @@ def ranges(rows: Rows, columns: np.ndarray | None = None) -> Ranges:
     return Ranges(mean, low, high, np.where(is_complete, 0, 1 - seen))
 
 
-def standard_deviations(rows: Rows, columns: np.ndarray | None, found: Ranges) -> np.ndarray:
+def standard_deviations(
+    rows: WeightedRows, columns: np.ndarray | None, found: Ranges
+) -> np.ndarray:
     """Return the standard deviations of columns of a dense X, in a second pass over the rows.
 
     They do not suffer from a large mean. They do not overflow either, because deviations are
@@ -145,7 +147,7 @@ def quantiles_of_present(
     return found
 
 
-def nonzero_size(rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def nonzero_size(rows: WeightedRows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the root mean square of the nonzero values of each column of a sparse X.
 
     Also return the shares of nonzero and of missing values. All are 0 for a column without any.
@@ -166,7 +168,7 @@ def nonzero_size(rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return unit * np.sqrt(total / np.where(seen > 0, seen, 1)), seen, missing_share
 
 
-def _chunks(rows: Rows, columns: np.ndarray | None) -> Iterator[tuple]:
+def _chunks(rows: WeightedRows, columns: np.ndarray | None) -> Iterator[tuple]:
     """Yield new arrays in float64, where they have values, and the weights."""
     for chunk, weight in rows.chunks(columns):
         x = chunk.astype(np.float64, order="C")  # so that sums do not depend on the order of X

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from sknormnet.inputs.measures import (
-    Rows,
+    WeightedRows,
     nonzero_size,
     quantiles_of_present,
     ranges,
@@ -40,7 +40,7 @@ class Scales(NamedTuple):
 
 
 def measure_scales(
-    rows: Rows, columns: np.ndarray | None, *, method: str | None, dtype: np.dtype
+    rows: WeightedRows, columns: np.ndarray | None, *, method: str | None, dtype: np.dtype
 ) -> Scales:
     """Measure numeric columns; None for all columns.
 
