@@ -25,8 +25,8 @@ LEAST_PROBABILITY = 1e-4
 Score = Callable[[Network, np.ndarray], float]  # network and its raw predictions -> score
 
 
-def best_temperature(loss: Callable[[float], float]) -> tuple[float, float]:
-    """Return the temperature with the smallest loss, and this loss.
+def best_temperature(loss: Callable[[float], float]) -> float:
+    """Return the temperature with the smallest loss.
 
     References
     ----------
@@ -38,7 +38,7 @@ def best_temperature(loss: Callable[[float], float]) -> tuple[float, float]:
         method="bounded",
         options=ACCURACY,
     )
-    return float(np.exp(found.x)), float(found.fun)
+    return float(np.exp(found.x))
 
 
 class Validation:
@@ -82,7 +82,7 @@ class Validation:
 
     def _best_temperature(self, raw: np.ndarray) -> tuple[float, float]:
         """Return the temperature with the smallest robust loss, and the loss at it."""
-        temperature, _ = best_temperature(lambda x: self._robust_loss(raw / raw.dtype.type(x)))
+        temperature = best_temperature(lambda x: self._robust_loss(raw / raw.dtype.type(x)))
         return temperature, self._mean_loss(raw / raw.dtype.type(temperature))
 
     def raw(self, network: Network) -> np.ndarray:

@@ -1,7 +1,9 @@
 """Ensembles that choose among settings by held-out rows."""
 
+import copy
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -26,8 +28,8 @@ from sknormnet import (
     NormNetRegressor,
 )
 from sknormnet.estimators.ensembles.base import CANDIDATES
-from sknormnet.estimators.ensembles.choice import chosen_weights
-from sknormnet.estimators.ensembles.probabilities import tempered
+from sknormnet.estimators.ensembles.choice import OutOfFold, chosen_weights
+from sknormnet.estimators.ensembles.probabilities import probability_of, tempered
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -153,6 +155,28 @@ def test_the_temperature_has_the_smallest_log_loss_on_held_out_rows(classifier):
     for factor in (0.98, 1.02):
         other = tempered(np.exp(log_p), factor, multilabel=False)
         assert log_loss(Y, other) >= log_loss(Y, classifier.oof_proba_) - 1e-9
+
+
+def test_a_single_row_does_not_decide_the_temperature(classifier):
+    model, (_, rows) = copy.copy(classifier), clone(CLASSIFIER)._read(X, Y, None)
+    model.candidate_weights_ = np.ones(1)
+
+    def chosen(p):
+        out_of_fold = OutOfFold(replace(rows, numbers=np.arange(len(X))), p[None])
+        model._set_out_of_fold(classifier.estimators_[0], out_of_fold)
+        return model.temperature_
+
+    right = np.random.default_rng(0).random(len(X)) < 0.8
+    p = np.full((len(X), 3), 0.1)
+    p[np.arange(len(X)), np.where(right, Y, (Y + 1) % 3)] = 0.8
+    before = chosen(p)
+    p[np.argmax(right)] = np.where(np.arange(3) == Y[np.argmax(right)], 1e-60, 0.5)
+    of_truth = [
+        probability_of(Y, tempered(p, x, multilabel=False), model.classes_)
+        for x in (before, 2 * before)
+    ]
+    assert np.log(of_truth[1]).mean() > np.log(of_truth[0]).mean() + 0.1
+    assert chosen(p) == pytest.approx(before, rel=0.2)
 
 
 # ---------------------------------------------------------------------- rows, weights and targets

@@ -6,7 +6,7 @@ from sklearn.base import ClassifierMixin
 from sknormnet.estimators.classifier import NormNetClassifier
 from sknormnet.estimators.ensembles.base import BaseEnsemble
 from sknormnet.estimators.ensembles.probabilities import mean_log, probability_of, tempered
-from sknormnet.estimators.held_out import best_temperature
+from sknormnet.estimators.held_out import LEAST_PROBABILITY, best_temperature
 from sknormnet.estimators.intervals import SetMixin
 
 
@@ -115,13 +115,13 @@ class NormNetEnsembleClassifier(ClassifierMixin, SetMixin, BaseEnsemble):
             return
         p = out_of_fold.mean(self.candidate_weights_)
 
-        def loss(temperature: float) -> float:
+        def score(temperature: float, least: float = 0.0) -> float:
             q = tempered(p, temperature, multilabel=self._is_multilabel)
             q = probability_of(out_of_fold.y, q, self.classes_)
-            return -mean_log(q, out_of_fold.weight)
+            return mean_log(q + least, out_of_fold.weight)
 
-        self.temperature_, smallest = best_temperature(loss)
-        self.oof_score_ = -smallest
+        self.temperature_ = best_temperature(lambda x: -score(x, LEAST_PROBABILITY))
+        self.oof_score_ = score(self.temperature_)
         p = tempered(p, self.temperature_, multilabel=self._is_multilabel)
         self.oof_proba_ = out_of_fold.of_all_rows(p)
         self._set_conformal(p, out_of_fold.y, out_of_fold.sample_weight)
