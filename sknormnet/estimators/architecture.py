@@ -1,6 +1,7 @@
 """The architecture of a network: frozen settings, with checked values per hidden layer."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -17,6 +18,7 @@ from sknormnet.nn.network import Network
 # no more weight decay than 1, and, with so many rows per column, less dropout.
 MANY_ROWS, ROWS_PER_COLUMN = 1000, 20
 FEW_ROWS = 100  # fewer train without dropout
+INPUT_KEEP_PROB = 0.8  # where "auto" drops inputs
 OUTPUT = ACTIVATIONS["identity"]  # of the output layer, for init="auto"
 
 
@@ -124,6 +126,12 @@ class Architecture:
             dtype=dtype,
         )
 
+    def dropping_inputs(self) -> "Architecture":
+        """Return the architecture with dropout of inputs, unless a parameter sets dropout."""
+        if self.keep_probs is not None or self.input_keep_prob is not None:
+            return self
+        return replace(self, input_keep_prob=INPUT_KEEP_PROB)
+
     def _auto_keep_probs(self, n_rows: float, n_columns: int) -> tuple[float, float]:
         """Return what "auto" stands for: for hidden units, and for inputs."""
         if self.keep_probs is not None or not self.allows_dropout or n_rows < FEW_ROWS:
@@ -131,7 +139,7 @@ class Architecture:
         is_wide = n_rows < ROWS_PER_COLUMN * n_columns
         of_units = 0.6 if is_wide or n_rows < MANY_ROWS else 0.8
         drops_inputs = self.is_classifier and (is_wide or n_rows < MANY_ROWS / 2)
-        return of_units, 0.8 if drops_inputs else 1.0
+        return of_units, INPUT_KEEP_PROB if drops_inputs else 1.0
 
 
 def _hidden_sizes(sizes: Any) -> tuple[int, ...]:

@@ -51,6 +51,7 @@ from sknormnet.estimators.fingerprint import fingerprint_of
 from sknormnet.estimators.finite import check_network, check_range
 from sknormnet.estimators.held_out import Score, ScorerScore, check_scorer
 from sknormnet.estimators.intervals import ConformalMixin
+from sknormnet.estimators.linearity import is_nearly_linear
 from sknormnet.estimators.own_objects import check_loss
 from sknormnet.estimators.precision import float32_holds_inputs
 from sknormnet.estimators.prediction import FittedNetworks
@@ -352,6 +353,8 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
         dtype = self._choose_dtype(rows, settings, n_given)
         self._check_range(rows, held_out, settings, dtype, is_split=is_split)
         shared = X.inputs if isinstance(X, ValidatedTable) else None
+        if held_out is None and self._is_nearly_linear(rows, settings, shared):
+            settings = settings.for_lines()
         inputs = self._choose_inputs(rows, settings, dtype, shared)
         fit = PreparedFit(settings, rows, held_out, loss, n_outputs, scaling, inputs, dtype, saved)
         fit.progress = progress or fit.progress
@@ -649,6 +652,13 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
                 " or set dtype='float64'.",
                 stacklevel=4,
             )
+
+    def _is_nearly_linear(self, rows: Rows, settings: Settings, shared: dict | None) -> bool:
+        """Return whether few rows show no curves, if some setting depends on that."""
+        if settings.call is Call.CHUNK or not settings.adapts_to_lines:
+            return False
+        n_levels = self._n_levels(rows.X.shape[1])
+        return is_nearly_linear(rows, n_levels, shared, is_classifier=is_classifier(self))
 
     def _choose_inputs(
         self, rows: Rows, settings: Settings, dtype: np.dtype, shared: dict | None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # What max_iter="auto" stands for. L-BFGS needs 30 to 700 iterations on most tables of a few
 # hundred rows.
 AUTO_EPOCHS, AUTO_ITERATIONS = 40, 1000
+FEW_BINS = 3  # input_bins="auto" of a regressor for few rows that show no curves
 # weight_decay="auto", at most: training on few rows makes few steps, so each must decay more
 MOST_DECAY = 8.0
 
@@ -114,6 +115,23 @@ class Settings:
         decay = min(MOST_DECAY, max(1.0, (MANY_ROWS / n_rows) ** 2))
         optimizer = replace(self.plan.optimizer, weight_decay=decay)
         return replace(self, plan=replace(self.plan, optimizer=optimizer))
+
+    @property
+    def adapts_to_lines(self) -> bool:
+        """Whether `for_lines` makes a difference."""
+        return self.is_stochastic and self.for_lines() != self
+
+    def for_lines(self) -> Settings:
+        """Return the settings for targets that curves do not predict better than straight lines."""
+        settings = replace(self, architecture=self.architecture.dropping_inputs())
+        if self.architecture.is_classifier:
+            return settings
+        bins, frequencies = self.input_bins, self.input_frequencies
+        return replace(
+            settings,
+            input_bins=FEW_BINS if bins is None else bins,
+            input_frequencies=0 if frequencies is None else frequencies,
+        )
 
     def holds_out(self, n_rows: float) -> bool:
         """Whether some of `n_rows` rows are held out for validation."""

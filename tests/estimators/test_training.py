@@ -196,7 +196,7 @@ def test_batches_scale_with_the_rows(n_rows, batch_size, monkeypatch):
 def test_automatic_dropout(kind, n_rows, n_columns, settings, expected):
     x = np.random.default_rng(0).normal(size=(n_rows, n_columns))
     settings = SMALL | {"max_iter": 1} | settings
-    y = x[:, 0] > 0 if kind is NormNetClassifier else x[:, 0]
+    y = x[:, 0] > 0 if kind is NormNetClassifier else x[:, 0] ** 2  # neither is nearly linear
     given = dict(zip(("keep_prob", "input_keep_prob"), expected, strict=True))
     if kind is NormNetRegressor and "input_keep_prob" not in settings:
         given["input_keep_prob"] = 1.0

@@ -1,0 +1,83 @@
+"""Whether y follows straight lines, as far as few rows can tell."""
+
+import joblib
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import RidgeCV
+from sklearn.preprocessing import StandardScaler
+
+from sknormnet.estimators.architecture import FEW_ROWS, MANY_ROWS
+from sknormnet.estimators.rows import Rows
+from sknormnet.inputs import fit_inputs
+
+# Share by which curves must decrease the root mean squared error of straight lines. On 22 data sets
+# with 150 to 900 rows, regressors with input dropout, fewer bins and no Fourier features were
+# better below, and worse above. Input dropout makes classifiers less overconfident, so it pays up
+# to a larger gain.
+LEAST_GAIN_OF_REGRESSOR, LEAST_GAIN_OF_CLASSIFIER = 0.04, 0.12
+PENALTIES = np.logspace(-3, 5, 17)
+N_BINS, N_CENTERS = 4, 100  # of each column, and of the kernel
+
+
+def is_nearly_linear(
+    rows: Rows, n_levels: np.ndarray, shared: dict | None, *, is_classifier: bool
+) -> bool:
+    """Return whether few rows show no curves. Many rows, and sparse ones, are not examined.
+
+    Parameters
+    ----------
+    rows : Rows
+        Training rows.
+    n_levels : ndarray of shape (n_features,)
+        Number of levels of each column; 0 for a numeric one.
+    shared : dict or None
+        What fits of the same X have found.
+    is_classifier : bool
+    """
+    if issparse(rows.X) or not FEW_ROWS <= len(rows) < MANY_ROWS:
+        return False
+    shared = {} if shared is None else shared
+    key = "gain of curves", joblib.hash((rows.numbers, rows.weight, rows.target))
+    if key not in shared:
+        shared[key] = gain_of_curves(*_inputs_and_targets(rows, n_levels), rows.of(rows.weight))
+    least = LEAST_GAIN_OF_CLASSIFIER if is_classifier else LEAST_GAIN_OF_REGRESSOR
+    return shared[key] < least
+
+
+def _inputs_and_targets(rows: Rows, n_levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return standardized inputs, without bins, and targets; a 0/1 number for each class."""
+    y = rows.of(rows.target)
+    if y.dtype.kind in "iu" and y.ndim == 1:
+        y = y[:, None] == np.unique(y)
+    encoder = fit_inputs(rows.X, rows=rows.numbers, n_levels=n_levels, one_hot_max=len(y))
+    X = encoder.encode(rows.of(rows.X).astype(np.float64))
+    return StandardScaler().fit_transform(X), y / (np.abs(y).max() or 1)
+
+
+def gain_of_curves(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> float:
+    """Return how much better a ridge regression predicts with curves than with straight lines.
+
+    The curves are bins of single columns, and a radial basis function kernel of all columns. Each
+    row is predicted from all others.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_inputs)
+        Standardized inputs.
+    y : ndarray of shape (n_rows,) or (n_rows, n_targets)
+    weight : ndarray of shape (n_rows,) or None
+
+    Returns
+    -------
+    gain : float
+        Share by which the root mean squared error is smaller, at most 1; 0 if y is constant.
+    """
+    if not (X.size and np.isfinite(X).all()):
+        return 0.0
+    bins = fit_inputs(X, n_bins=N_BINS).encode(X)
+    kernel = Nystroem(gamma=0.5 / X.shape[1], n_components=min(N_CENTERS, len(X)), random_state=0)
+    # The factors make up for the small variance of the features, which the penalty would punish.
+    curves = np.hstack([X, 3 * bins, 10 * kernel.fit_transform(X)])
+    lines, both = (-RidgeCV(PENALTIES).fit(x, y, weight).best_score_ for x in (X, curves))
+    return float(1 - np.sqrt(both / lines)) if lines > 0 else 0.0
