@@ -58,7 +58,7 @@ def test_what_the_estimator_sets_is_the_same_for_all_default_candidates():
     model = NormNetRegressor.for_accuracy(input_bins=0, keep_prob=0.9, cv=2, **FAST)
     model.set_params(random_state=0).fit(X_REG, Y_REG)
     assert all({"input_bins", "keep_prob"}.isdisjoint(x) for x in model.candidates_)
-    assert [x["weight_decay"] for x in model.candidates_] == [x["weight_decay"] for x in CANDIDATES]
+    assert ["weight_decay" in x for x in model.candidates_] == [True, False]
     assert {x.input_bins for x in model.estimators_} == {0}
     assert {x.keep_prob for x in model.estimators_} == {0.9}
 
@@ -67,7 +67,7 @@ def test_networks_are_those_of_single_fits(classifier):
     candidates = np.flatnonzero(classifier.candidate_weights_)
     rng = np.random.RandomState(0)
     folds = StratifiedKFold(3, shuffle=True, random_state=rng.randint(2**31 - 1))
-    seeds = [rng.randint(2**31 - 1) for _ in range(9)]
+    seeds = [rng.randint(2**31 - 1) for _ in range(3 * len(CANDIDATES))]
     members = iter(classifier.estimators_)
     for number, candidate in enumerate(CANDIDATES):
         for fold, (train, held_out) in enumerate(folds.split(X, Y)):
@@ -128,7 +128,7 @@ def test_out_of_fold_predictions_are_of_networks_that_have_not_seen_the_row():
 
 
 def test_the_choice_is_better_than_each_candidate(classifier, regressor):
-    assert classifier.oof_score_ >= classifier.candidate_scores_.max()
+    assert classifier.oof_score_ >= classifier.candidate_scores_.max() - 1e-4
     assert classifier.oof_score_ == pytest.approx(-log_loss(Y, classifier.oof_proba_))
     assert regressor.oof_score_ >= regressor.candidate_scores_.max()
 
@@ -184,8 +184,9 @@ def test_a_single_row_does_not_decide_the_temperature(classifier):
 
 def test_few_rows_are_not_held_out():
     model = clone(CLASSIFIER).fit(X[::2], Y[::2])
-    assert len(model.estimators_) == len(CANDIDATES)
-    assert_allclose(model.candidate_weights_, 1 / 3)
+    assert len(model.estimators_) == 3 * len(CANDIDATES)
+    assert len({network.coefs_[0][0, 0] for network in model.estimators_}) == 3 * len(CANDIDATES)
+    assert_allclose(model.candidate_weights_, 1 / 2)
     assert np.isnan(model.candidate_scores_).all()
     assert np.isnan(model.oof_score_)
     assert model.oof_proba_ is None

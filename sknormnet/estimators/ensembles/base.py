@@ -38,15 +38,11 @@ from sknormnet.estimators.spread_training import train_spread
 from sknormnet.estimators.state import restored
 from sknormnet.training.stacks import train
 
-# What the networks differ in by default. Dropout and weight decay make a network cautious where
-# the targets are noisy. Without both, it is more accurate where they are not.
+# What the networks differ in by default. Dropout and coarse bins make a network cautious where the
+# targets are noisy. Without both, it is more accurate where they are not.
 CANDIDATES: list[dict[str, Any]] = [
     {"input_bins": 12, "bin_strategy": "tree", "keep_prob": 1.0, "weight_decay": 1.0},
-    {
-        **{"input_bins": 6, "bin_strategy": "quantile", "input_frequencies": 0},
-        **{"keep_prob": 0.8, "weight_decay": 1.0},
-    },
-    {"input_bins": 6, "bin_strategy": "tree", "keep_prob": 0.65, "weight_decay": 3.0},
+    {"input_bins": 6, "bin_strategy": "quantile", "input_frequencies": 0},
 ]
 SEEDS = np.iinfo(np.int32).max
 
@@ -63,7 +59,7 @@ class BaseEnsemble(ConformalMixin, BaseEstimator, ABC):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, candidates=None, cv=4, random_state=None):
+    def __init__(self, estimator=None, *, candidates=None, cv=8, random_state=None):
         self.estimator = estimator
         self.candidates = candidates
         self.cv = cv
@@ -187,7 +183,7 @@ class BaseEnsemble(ConformalMixin, BaseEstimator, ABC):
             splits = check_cv(self.cv).split(np.zeros(n_rows), rows.y, groups)
             return [np.intersect1d(held_out, used) for _, held_out in splits]
         if len(used) < FEW_ROWS:  # too few to hold any out
-            return [None]
+            return [None for _ in range(self.cv)]
         y, groups = rows.y[used], None if groups is None else np.asarray(groups)[used]
         with warnings.catch_warnings():  # of classes with fewer rows than folds
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)

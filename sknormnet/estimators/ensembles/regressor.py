@@ -31,10 +31,10 @@ class NormNetEnsembleRegressor(RegressorMixin, IntervalMixin, BaseEnsemble):
         differ in regularization and in how the inputs are encoded, except for parameters that
         `estimator` sets.
 
-    cv : int, cross-validation splitter or iterable, default=4
-        The folds. An integer is the number of folds, shuffled. With fewer than 100 rows, an
-        integer has no effect: all networks are trained on all rows, and all candidates weigh the
-        same.
+    cv : int, cross-validation splitter or iterable, default=8
+        The folds. An integer is the number of folds, shuffled. With fewer than 100 rows, no rows
+        are held out: an integer is then the number of networks of each candidate, which are
+        trained on all rows, and all candidates weigh the same.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the folds and the networks. Pass an int for reproducible results.
