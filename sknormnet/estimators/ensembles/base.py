@@ -59,7 +59,7 @@ class BaseEnsemble(ConformalMixin, BaseEstimator, ABC):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, candidates=None, cv=8, random_state=None):
+    def __init__(self, estimator=None, *, candidates=None, cv=6, random_state=None):
         self.estimator = estimator
         self.candidates = candidates
         self.cv = cv

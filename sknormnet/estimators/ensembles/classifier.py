@@ -30,7 +30,7 @@ class NormNetEnsembleClassifier(ClassifierMixin, SetMixin, BaseEnsemble):
         differ in regularization and in how the inputs are encoded, except for parameters that
         `estimator` sets.
 
-    cv : int, cross-validation splitter or iterable, default=8
+    cv : int, cross-validation splitter or iterable, default=6
         The folds. An integer is the number of folds, shuffled and stratified by class. With
         fewer than 100 rows, no rows are held out: an integer is then the number of networks of
         each candidate, which are trained on all rows, and all candidates weigh the same.

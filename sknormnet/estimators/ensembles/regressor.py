@@ -31,7 +31,7 @@ class NormNetEnsembleRegressor(RegressorMixin, IntervalMixin, BaseEnsemble):
         differ in regularization and in how the inputs are encoded, except for parameters that
         `estimator` sets.
 
-    cv : int, cross-validation splitter or iterable, default=8
+    cv : int, cross-validation splitter or iterable, default=6
         The folds. An integer is the number of folds, shuffled. With fewer than 100 rows, no rows
         are held out: an integer is then the number of networks of each candidate, which are
         trained on all rows, and all candidates weigh the same.
