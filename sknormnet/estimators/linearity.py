@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sknormnet.estimators.architecture import FEW_ROWS, MANY_ROWS
 from sknormnet.estimators.rows import Rows
 from sknormnet.inputs import fit_inputs
+from sknormnet.inputs.bins import distinct
 
 # Share by which curves must decrease the root mean squared error of straight lines. On 22 data sets
 # with 150 to 900 rows, regressors with input dropout, fewer bins and no Fourier features were
@@ -58,8 +59,8 @@ def _inputs_and_targets(rows: Rows, n_levels: np.ndarray) -> tuple[np.ndarray, n
 def gain_of_curves(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> float:
     """Return how much better a ridge regression predicts with curves than with straight lines.
 
-    The curves are bins of single columns, and a radial basis function kernel of all columns. Each
-    row is predicted from all others.
+    Curves are squares of columns, or bins of columns with a radial basis function kernel of all
+    columns. Each row is predicted from all others.
 
     Parameters
     ----------
@@ -75,9 +76,13 @@ def gain_of_curves(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None = Non
     """
     if not (X.size and np.isfinite(X).all()):
         return 0.0
+    squares = [x**2 for x in X.T if len(distinct(x)) > 2]
     bins = fit_inputs(X, n_bins=N_BINS).encode(X)
     kernel = Nystroem(gamma=0.5 / X.shape[1], n_components=min(N_CENTERS, len(X)), random_state=0)
     # The factors make up for the small variance of the features, which the penalty would punish.
-    curves = np.hstack([X, 3 * bins, 10 * kernel.fit_transform(X)])
-    lines, both = (-RidgeCV(PENALTIES).fit(x, y, weight).best_score_ for x in (X, curves))
-    return float(1 - np.sqrt(both / lines)) if lines > 0 else 0.0
+    flexible = np.hstack([X, 3 * bins, 10 * kernel.fit_transform(X)])
+    of_lines, *of_curves = (
+        -RidgeCV(PENALTIES).fit(inputs, y, weight).best_score_
+        for inputs in (X, np.column_stack([X, *squares]), flexible)
+    )
+    return float(1 - np.sqrt(min(of_curves) / of_lines)) if of_lines > 0 else 0.0
