@@ -41,19 +41,29 @@ def is_nearly_linear(
     shared = {} if shared is None else shared
     key = "gain of curves", joblib.hash((rows.numbers, rows.weight, rows.target))
     if key not in shared:
-        shared[key] = gain_of_curves(*_inputs_and_targets(rows, n_levels), rows.of(rows.weight))
+        shared[key] = gain_of_curves(*_distinct_rows(rows, n_levels))
     least = LEAST_GAIN_OF_CLASSIFIER if is_classifier else LEAST_GAIN_OF_REGRESSOR
     return shared[key] < least
 
 
-def _inputs_and_targets(rows: Rows, n_levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return standardized inputs, without bins, and targets; a 0/1 number for each class."""
+def _distinct_rows(rows: Rows, n_levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return standardized inputs without bins, targets (0/1 numbers for classes) and weights.
+
+    Equal rows become one, so that none is predicted from its copies.
+    """
     y = rows.of(rows.target)
     if y.dtype.kind in "iu" and y.ndim == 1:
         y = y[:, None] == np.unique(y)
-    encoder = fit_inputs(rows.X, rows=rows.numbers, n_levels=n_levels, one_hot_max=len(y))
+    encoder = fit_inputs(
+        rows.X, rows=rows.numbers, weight=rows.weight, n_levels=n_levels, one_hot_max=len(y)
+    )
     X = encoder.encode(rows.of(rows.X).astype(np.float64))
-    return StandardScaler().fit_transform(X), y / (np.abs(y).max() or 1)
+    _, first, number = np.unique(
+        np.column_stack([X, y]), axis=0, return_index=True, return_inverse=True
+    )
+    X, y = X[first], y[first] / (np.abs(y).max() or 1)
+    weight = np.bincount(number.ravel(), rows.of(rows.weight))
+    return StandardScaler().fit_transform(X, sample_weight=weight), y, weight / weight.mean()
 
 
 def gain_of_curves(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> float:

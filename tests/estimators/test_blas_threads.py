@@ -172,7 +172,15 @@ def trainer_of(model, X):
     [
         ({"hidden_layer_sizes": (50, 30), "batch_size": 64}, 64 * 120 * 50),
         ({"hidden_layer_sizes": (50, 300), "batch_size": 64}, 64 * 50 * 300),
-        ({"hidden_layer_sizes": (50,), "batch_size": 64, "input_bins": 2}, 64 * 1320 * 50),
+        (
+            {
+                "hidden_layer_sizes": (50,),
+                "batch_size": 64,
+                "input_bins": 2,
+                "input_frequencies": 4,
+            },
+            64 * 1320 * 50,
+        ),
         ({"hidden_layer_sizes": (50,), "solver": "lbfgs"}, 300 * 120 * 50),
         ({"hidden_layer_sizes": (), "batch_size": 64}, 64 * 120),
     ],

@@ -157,8 +157,9 @@ def test_trees_count_a_row_of_weight_two_like_two_rows(kind, y):
 
 def test_the_default_is_six_bins_by_trees_for_a_dense_x():
     settings = {"hidden_layer_sizes": (4,), "max_iter": 1}
-    given = NormNetRegressor(**settings, input_bins=6, bin_strategy="tree").fit(X, Y)
-    model = NormNetRegressor(**settings).fit(X, Y)
+    y = np.square(X[:, 0])  # a curve
+    given = NormNetRegressor(**settings, input_bins=6, bin_strategy="tree").fit(X, y)
+    model = NormNetRegressor(**settings).fit(X, y)
     assert edges_of(model).shape == (7, 9)
     assert_array_equal(edges_of(model), edges_of(given))
     model.fit(sparse.csr_array(X), Y)  # without a warning

@@ -40,8 +40,8 @@ def test_the_network_is_that_of_features_made_by_hand(settings):
 
 def test_by_default_regressors_have_four_frequencies_beside_bins():
     for kind, y, settings, n in (
-        (NormNetRegressor, Y, {}, 4),
-        (NormNetRegressor, Y, {"input_bins": 0}, 0),
+        (NormNetRegressor, np.square(X[:, 0]), {}, 4),
+        (NormNetRegressor, np.square(X[:, 0]), {"input_bins": 0}, 0),
         (NormNetClassifier, Y > 100, {}, 0),
         (NormNetClassifier, Y > 100, {"input_frequencies": 2}, 2),
     ):

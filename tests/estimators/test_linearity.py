@@ -159,3 +159,10 @@ def test_a_packed_search_does_not_examine_a_fold_for_each_candidate(monkeypatch)
     )
     search.fit(X, LINES)
     assert seen == [400] * 6  # for the first candidate, and for all others
+
+
+@pytest.mark.parametrize("y", [LINES, *CURVES.values()], ids=["lines", *CURVES])
+def test_repeated_rows_count_as_weights(y):
+    repeated = NormNetRegressor(**SMALL).fit(np.repeat(X[:300], 3, axis=0), np.repeat(y[:300], 3))
+    weighted = NormNetRegressor(**SMALL).fit(X[:300], y[:300], np.full(300, 3.0))
+    assert repeated.coefs_[0].shape == weighted.coefs_[0].shape

@@ -408,7 +408,7 @@ def test_rows_that_the_next_fits_need_are_kept(monkeypatch):
     monkeypatch.setattr(
         StandardScaler, "fit", lambda self, *args, **kw: fits.append(1) or fit(self, *args, **kw)
     )
-    grid = {STEP + "alpha": [0.0, 0.5, 1.0]}
+    grid = {STEP + "alpha": [0.0, 0.5, 1.0], STEP + "keep_prob": [0.8]}
     found = PackedGridSearchCV(PIPELINE, grid, cv=3, refit=False).fit(X, Y > 4)
     assert len(fits) == 3
     assert (found.cv_results_["mean_fit_time"] > 0).all()
@@ -683,6 +683,6 @@ def test_the_steps_in_front_are_fitted_once_a_fold(monkeypatch):
     monkeypatch.setattr(
         StandardScaler, "fit", lambda self, *args, **kw: fits.append(1) or fit(self, *args, **kw)
     )
-    grid = {STEP + "alpha": [0.0, 0.5, 1.0]}
+    grid = {STEP + "alpha": [0.0, 0.5, 1.0], STEP + "keep_prob": [0.8]}
     PackedGridSearchCV(PIPELINE, grid, cv=3, refit=False).fit(X, Y > 4)
     assert len(fits) == 3
