@@ -37,7 +37,7 @@ from sknormnet.training.stacks import CACHE, train
 from sknormnet.training.trainer import BaseTrainer, Trainer
 
 PACK = 24  # fits that a worker takes at a time, at most
-ROUNDS = 4  # packs that each worker gets, at least, so that all are done at about one time
+ROUNDS = 3  # packs that each worker gets, at least, so that all are done at about one time
 LARGE = 2**26  # bytes of training rows that a worker may hold, or two copies of one fold's
 SHAPING = (  # parameters that networks of one stack have in common
     "hidden_layer_sizes",
