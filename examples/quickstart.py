@@ -90,7 +90,7 @@ def prepared(X, model):
 def models(X, is_regression):
     """The four models, by name."""
     net = NormNetRegressor if is_regression else NormNetClassifier
-    shown = {"random_state": 0, "verbose": sys.stdout.isatty()}
+    options = {"random_state": 0, "verbose": sys.stdout.isatty()}
     linear = Ridge() if is_regression else LogisticRegression(max_iter=1000)
     mlp = prepared(
         X, (MLPRegressor if is_regression else MLPClassifier)(random_state=0)
@@ -100,8 +100,8 @@ def models(X, is_regression):
     return {
         "linear": prepared(X, linear),
         "MLP": mlp,
-        "NormNet": net(**shown),
-        "for_accuracy": net.for_accuracy(**shown),
+        "NormNet": net(**options),
+        "for_accuracy": net.for_accuracy(**options),
     }
 
 

@@ -24,7 +24,7 @@ N_BINS, N_CENTERS = 4, 100  # of each column, and of the kernel
 def is_nearly_linear(
     rows: Rows, n_levels: np.ndarray, shared: dict | None, *, is_classifier: bool
 ) -> bool:
-    """Return whether few rows show no curves. Many rows, and sparse ones, are not examined.
+    """Return whether rows show no curves. Many rows, and sparse ones, are not examined.
 
     Parameters
     ----------
@@ -36,7 +36,8 @@ def is_nearly_linear(
         What fits of the same X have found.
     is_classifier : bool
     """
-    if issparse(rows.X) or not FEW_ROWS <= len(rows) < MANY_ROWS:
+    fewest = MANY_ROWS / 2 if is_classifier else FEW_ROWS  # a classifier of fewer drops inputs
+    if issparse(rows.X) or not fewest <= len(rows) < MANY_ROWS:
         return False
     shared = {} if shared is None else shared
     key = "gain of curves", joblib.hash((rows.numbers, rows.weight, rows.target))

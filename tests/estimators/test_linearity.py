@@ -166,3 +166,10 @@ def test_repeated_rows_count_as_weights(y):
     repeated = NormNetRegressor(**SMALL).fit(np.repeat(X[:300], 3, axis=0), np.repeat(y[:300], 3))
     weighted = NormNetRegressor(**SMALL).fit(X[:300], y[:300], np.full(300, 3.0))
     assert repeated.coefs_[0].shape == weighted.coefs_[0].shape
+
+
+@pytest.mark.usefixtures("not_examined")
+def test_classifiers_of_few_rows_drop_inputs_anyway():
+    few, y = X[:499], LINES[:499] > 0
+    models = [NormNetClassifier(**SMALL | x).fit(few, y) for x in ({}, {"input_keep_prob": 0.8})]
+    assert_equal_networks(*models)
