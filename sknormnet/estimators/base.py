@@ -326,11 +326,13 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
         call: Call,
         fold: np.ndarray | None = None,
         progress: Progress | None = None,
+        shared: dict | None = None,
     ) -> PreparedFit:
         """Do all of a fit that comes before training.
 
         `fold` holds the numbers of the rows to validate on, for training on all others. `progress`
-        prints the progress of this fit and others; None stands for one of its own.
+        prints the progress of this fit and others; None stands for one of its own. `shared` holds
+        what other fits of the same X and y have found and prepared.
         """
         settings = resolve(self, call)
         if not settings.continues:
@@ -352,7 +354,6 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
         rows, held_out = _standardized(scaling, rows, held_out)
         dtype = self._choose_dtype(rows, settings, n_given)
         self._check_range(rows, held_out, settings, dtype, is_split=is_split)
-        shared = X.inputs if isinstance(X, ValidatedTable) else None
         if held_out is None and self._is_nearly_linear(rows, settings, shared):
             settings = settings.for_lines()
         inputs = self._choose_inputs(rows, settings, dtype, shared)

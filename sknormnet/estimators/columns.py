@@ -24,14 +24,10 @@ class ValidatedTable(NamedTuple):
     ----------
     columns : TableColumns or None
     X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-    inputs : dict or None
-        What fits of this table have prepared as inputs of their networks, for the next fits; see
-        `prepare_inputs`. None to keep nothing.
     """
 
     columns: TableColumns | None
     X: Any
-    inputs: dict | None = None
 
 
 def read_table(X: Any, settings: Settings) -> TableColumns | None:

@@ -14,7 +14,7 @@ from sknormnet.training.batches import Samples, row_numbers, uneven
 
 READ = 2**20  # numbers of X that are read at once
 MOST_ROWS, MOST_NUMBERS = 1_000, 2**20  # rows and numbers of X in `evenly_spaced`, at most
-FEW_ROWS = 10  # fewer rows are too few to measure a spread
+ROWS_OF_SPREAD = 10  # fewer rows are too few to measure a spread
 NEGLIGIBLE = 1e-6  # of the mean weight
 
 
@@ -64,7 +64,7 @@ class Rows:
 
     def evenly_spaced(self) -> tuple[Any, np.ndarray, np.ndarray | None]:
         """Return X, targets and weights of up to 1,000 rows at equal distances, to be measured."""
-        most = min(MOST_ROWS, max(FEW_ROWS, MOST_NUMBERS // self.X.shape[1]))
+        most = min(MOST_ROWS, max(ROWS_OF_SPREAD, MOST_NUMBERS // self.X.shape[1]))
         numbers = np.linspace(0, len(self) - 1, min(len(self), most)).astype(int)
         numbers = numbers if self.numbers is None else self.numbers[numbers]
         weight = None if self.weight is None else uneven(self.weight[numbers])

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sknormnet.estimators.precision import mean_and_std
 from sknormnet.estimators.prepared import PreparedFit
-from sknormnet.estimators.rows import FEW_ROWS, Rows, shares
+from sknormnet.estimators.rows import ROWS_OF_SPREAD, Rows, shares
 from sknormnet.inputs import InputEncoder, listed
 from sknormnet.nn.losses import Loss
 
@@ -136,7 +136,7 @@ def warn_of_another_scale(
     constant columns, columns with missing values and sparse X are not checked. `numeric` are
     the indices of the numeric columns.
     """
-    few = min(len(rows), len(held_out)) < FEW_ROWS
+    few = min(len(rows), len(held_out)) < ROWS_OF_SPREAD
     if few or issparse(rows.X) or issparse(held_out.X):
         return
     X, X_val = (x.evenly_spaced()[0].astype(np.float64) for x in (rows, held_out))

@@ -304,6 +304,7 @@ class SharedSteps:
         self.held: dict[int, int] = {}
         self.n_fits = 0
         self._names: dict[str, Any] = {}
+        self._prepared: dict = {}
         self._steps, self._call, self.usable = self._fit_steps(task, estimator)
         self.seconds = time.perf_counter() - started
 
@@ -334,7 +335,7 @@ class SharedSteps:
     def prepare(self, network) -> PreparedFit:
         """Prepare the training of a network on these rows."""
         args, kwargs = self._call
-        prepared = network._prepare_fit(*args, **kwargs)
+        prepared = network._prepare_fit(*args, shared=self._prepared, **kwargs)
         if self.n_fits == 0:
             self._keep_validated(network, prepared.rows.X)
         vars(network).update(self._names)
@@ -358,7 +359,7 @@ class SharedSteps:
         (_, *args), kwargs = self._call
         names = {k: v for k, v in vars(network).items() if k in NAMES}
         if "feature_names_in_" not in names or "X_val" not in kwargs:  # whose names are checked
-            self._call = ((ValidatedTable(network._columns, X, {}), *args), kwargs)
+            self._call = ((ValidatedTable(network._columns, X), *args), kwargs)
             self._names = names
 
 

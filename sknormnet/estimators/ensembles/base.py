@@ -114,15 +114,16 @@ class BaseEnsemble(ConformalMixin, BaseEstimator, ABC):
             [clone(reader).set_params(**candidate, random_state=rng.randint(SEEDS)) for _ in folds]
             for candidate in candidates
         ]
-        table = ValidatedTable(reader._columns, rows.X, {})
+        table = ValidatedTable(reader._columns, rows.X)
         others = {
             "the parameter random_state": [m.random_state for ms in members for m in ms],
             "the parameter candidates": candidates,
             "the folds": folds,
         }
         progress = progress_of(type(self).__name__, resolve(reader, Call.FRESH))
+        together: dict[str, Any] = {"progress": progress, "shared": {}}
         fits = [
-            member._prepare_fit(table, y, sample_weight, fold=fold, progress=progress)
+            member._prepare_fit(table, y, sample_weight, fold=fold, **together)
             for of_candidate in members
             for member, fold in zip(of_candidate, folds, strict=True)
         ]
