@@ -51,7 +51,6 @@ from sknormnet.estimators.fingerprint import fingerprint_of
 from sknormnet.estimators.finite import check_network, check_range
 from sknormnet.estimators.held_out import Score, ScorerScore, check_scorer
 from sknormnet.estimators.intervals import ConformalMixin
-from sknormnet.estimators.linearity import is_nearly_linear
 from sknormnet.estimators.own_objects import check_loss
 from sknormnet.estimators.precision import float32_holds_inputs
 from sknormnet.estimators.prediction import FittedNetworks
@@ -658,6 +657,9 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
         """Return whether few rows show no curves, if some setting depends on that."""
         if settings.call is Call.CHUNK or not settings.adapts_to_lines:
             return False
+        # It imports linear models, which would be a third of the time of `import sknormnet`.
+        from sknormnet.estimators.linearity import is_nearly_linear
+
         n_levels = self._n_levels(rows.X.shape[1])
         return is_nearly_linear(rows, n_levels, shared, is_classifier=is_classifier(self))
 

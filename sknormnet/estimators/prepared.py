@@ -50,16 +50,35 @@ def prepare_inputs(rows: Rows, dtype: np.dtype, shared: dict | None, **options: 
     dtype : dtype
         Precision of the networks.
     shared : dict or None
-        What fits of the same X have prepared.
+        What fits of the same X have found.
     **options
         Arguments of `fit_inputs`.
     """
-    measured = {"rows": rows.numbers, "weight": rows.weight, **options}
-    key = None if shared is None else (dtype, joblib.hash(measured))
-    shared = {} if shared is None else shared
+    measured = {"rows": rows.numbers, "weight": rows.weight, "dtype": dtype, **options}
+
+    def prepared() -> Inputs:
+        encoder = fit_inputs(rows.X, **measured)
+        return Inputs(encoder, keep_inputs(encoder, rows.X))
+
+    return found_once(shared, ("inputs", measured), prepared)
+
+
+def found_once(shared: dict | None, of: Any, find: Callable[[], Any]) -> Any:
+    """Return what `find` returns, or what another fit of the same X has found.
+
+    Parameters
+    ----------
+    shared : dict or None
+        What fits of the same X have found; None if there are no others.
+    of : object
+        All that the result depends on, besides X; compared by its hash.
+    find : callable
+    """
+    if shared is None:
+        return find()
+    key = joblib.hash(of)
     if key not in shared:
-        encoder = fit_inputs(rows.X, dtype=dtype, **measured)
-        shared[key] = Inputs(encoder, keep_inputs(encoder, rows.X))
+        shared[key] = find()
     return shared[key]
 
 
