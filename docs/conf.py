@@ -68,6 +68,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "filename_pattern": r"\.py$",  # those that draw nothing are run as well
     "abort_on_example_error": True,
+    "parallel": 2,
     "download_all_examples": False,
     "write_computation_times": False,
 }

@@ -31,13 +31,14 @@ def test_unknown_attributes_raise_an_error():
         _ = sknormnet.typo
 
 
-def test_searches_and_inspection_are_imported_lazily():
+def test_searches_inspection_and_linear_models_are_imported_lazily():
     code = """
 import sys, sknormnet
 dir(sknormnet)
 lazy = "inspection", "estimators.search", "estimators.halving"
 lazy = ["sknormnet." + name for name in lazy]
 assert not any(name in sys.modules for name in lazy)
+assert "sknormnet.estimators.linearity" not in sys.modules  # it imports linear models
 assert sknormnet.inspection.layer_statistics
 assert sknormnet.PackedGridSearchCV
 assert "sknormnet.estimators.halving" not in sys.modules
