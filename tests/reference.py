@@ -141,7 +141,7 @@ def arrays(network: Network) -> dict[str, list[np.ndarray]]:
     layers = network.arrays()
     found = {
         name: [np.array(vars(layer)[name], np.float64) for layer in layers if name in vars(layer)]
-        for name in ("W", "b", "gamma", "beta", "mean", "var")
+        for name in ("W", "b", "gamma", "beta", "scale", "mean", "var")
     }
     missing = len(found["W"]) - len(found["b"])
     found["b"] = [np.zeros(1)] * missing + found["b"]
@@ -157,7 +157,9 @@ def train(p, batch, *, activations, batchnorm, epsilon, masks, loss, alpha):
     X = np.asarray(batch.X.toarray() if hasattr(batch.X, "toarray") else batch.X, np.float64)
     weight, row_weight = (np.asarray(a, np.float64) for a in (batch.weight, batch.row_weight.T))
     hidden = range(len(activations))
-    a, z, y = [X * masks[0]], [], []  # inputs of the dense layers; before and after activations
+    # The scaling layer multiplies by 6 times its parameters.
+    factor = 6 * p["scale"][0].T if p["scale"] else 1.0
+    a, z, y = [X * masks[0] * factor], [], []  # inputs of the dense layers; around activations
     norm_inputs = []  # inputs of batch norm
     for k in hidden:
         f, _ = ACTIVATION[activations[k]]
@@ -195,14 +197,14 @@ def train(p, batch, *, activations, batchnorm, epsilon, masks, loss, alpha):
         d_W.insert(0, a[k].T @ d + alpha / batch.total * p["W"][k])
         if batchnorm != "before":
             d_b.insert(0, d.sum(axis=0))
-    return value, raw, {"W": d_W, "b": d_b, "gamma": d_gamma, "beta": d_beta}
+    d_scale = [6 * (X * masks[0] * (d @ p["W"][0].T)).sum(axis=0)] if p["scale"] else []
+    return value, raw, {"W": d_W, "b": d_b, "gamma": d_gamma, "beta": d_beta, "scale": d_scale}
 
 
 def flat(gradient) -> np.ndarray:
     """The gradient in the order of the network's flat vector."""
-    return np.concatenate(
-        [array.ravel() for name in ("W", "b", "gamma", "beta") for array in gradient[name]]
-    )
+    names = "W", "b", "gamma", "beta", "scale"
+    return np.concatenate([array.ravel() for name in names for array in gradient[name]])
 
 
 def predict(p, X, *, activations, batchnorm, epsilon, weight=None):
@@ -213,6 +215,8 @@ def predict(p, X, *, activations, batchnorm, epsilon, weight=None):
     """
     x = np.asarray(X.toarray() if hasattr(X, "toarray") else X, np.float64)
     statistics = {"mean": [], "var": []}
+    if p["scale"]:
+        x = x * 6 * p["scale"][0].T
 
     def norm(x, k):
         if weight is None:

@@ -32,6 +32,9 @@ class Architecture:
         Name of the estimator's class, for messages.
     hidden : tuple of int
         Number of units of each hidden layer.
+    scaling_layer : bool or None
+        Whether there is a trained factor for each input; None for that of
+        ``scaling_layer="auto"``.
     activations : tuple of Activation
     inits : tuple of Initializer
         One for each hidden layer and one for the output layer.
@@ -48,6 +51,7 @@ class Architecture:
 
     owner: str
     hidden: tuple[int, ...]
+    scaling_layer: bool | None
     activations: tuple[Activation, ...]
     inits: tuple[Initializer, ...]
     batchnorm: str | None
@@ -90,6 +94,7 @@ class Architecture:
         return cls(
             owner=owner,
             hidden=hidden,
+            scaling_layer=parameters["scaling_layer"],
             activations=activations,
             inits=tuple(_init(parameters["init"], x.init) for x in (*activations, OUTPUT)),
             batchnorm={True: "after", False: None}.get(batchnorm, batchnorm),
@@ -116,6 +121,7 @@ class Architecture:
             self.hidden,
             n_outputs,
             embedding_sizes=inputs.embedding_sizes,
+            scaling_layer=bool(self.scaling_layer),
             activations=self.activations,
             inits=self.inits,
             batchnorm=self.batchnorm,

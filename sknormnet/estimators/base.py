@@ -21,6 +21,7 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils import column_or_1d
@@ -156,6 +157,7 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
             Interval(Integral, 0, MOST_FREQUENCIES, closed="both"),
         ],
         "bin_strategy": [StrOptions({"tree", "quantile"})],
+        "scaling_layer": [StrOptions({"auto"}), "boolean"],
         "scale_inputs": [StrOptions({"standard", "robust"}), None],
         "categorical_features": [StrOptions({"from_dtype"}), None, "array-like"],
         "categories": [StrOptions({"auto"}), "array-like", dict],
@@ -340,7 +342,7 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
         held_out = self._validate_held_out(validation, rows, settings)
         n_given = len(rows)
         n_rows = math.inf if call is Call.CHUNK else n_given
-        settings = settings.for_rows(n_rows)
+        settings = settings.for_rows(n_rows, are_sparse=issparse(rows.X))
         saved = self._saved_fit(settings, rows, held_out)
         starts = self._starts(settings, saved)
         is_split = held_out is None and (fold is not None or settings.holds_out(n_rows))

@@ -125,6 +125,12 @@ class NormNetClassifier(ClassifierMixin, SetMixin, BaseNormNet):
         0 if `input_bins` is 0 or if the rows show no curves (see `input_keep_prob`). Numeric
         features with one or two distinct values have none, and neither does a sparse X.
 
+    scaling_layer : bool or 'auto', default='auto'
+        Whether the first layer multiplies each of its inputs by a trained factor [7]_. The factors
+        start at 1 and change six times as fast as weights, so that the network soon relies more
+        on the inputs that help. `coefs_` includes them. 'auto' is False if `input_bins` is 0, if X
+        is sparse, or if the solver is 'sgd' or 'lbfgs', and else True.
+
     scale_inputs : {'standard', 'robust'} or None, default='standard'
         Scale of the numeric features, measured on the training rows and weighted by
         `sample_weight`:
@@ -190,12 +196,12 @@ class NormNetClassifier(ClassifierMixin, SetMixin, BaseNormNet):
         for all other tables, for fewer than 100 rows, and if `keep_prob` is not 'auto'.
 
     label_smoothing : float, default=0.0
-        Fraction of each target, in [0, 1), that is spread evenly over all classes [7]_. It
+        Fraction of each target, in [0, 1), that is spread evenly over all classes [8]_. It
         prevents overconfidence on the training rows. Only used when ``loss='log_loss'``.
 
     calibrate : bool, default=True
         Whether to divide the network's raw predictions by the number, the temperature, that makes
-        the loss of the held-out rows smallest [8]_. The best epoch is then the one with the
+        the loss of the held-out rows smallest [9]_. The best epoch is then the one with the
         smallest loss after this division. It makes a network that has overfitted less confident,
         and does not change which class is the most probable. Only used if rows are held out, see
         `early_stopping`, and with ``scoring='loss'``.
@@ -474,9 +480,11 @@ class NormNetClassifier(ClassifierMixin, SetMixin, BaseNormNet):
        feedforward neural networks", AISTATS.
     .. [6] Loshchilov and Hutter (2019), "Decoupled weight decay regularization",
        arXiv 1711.05101.
-    .. [7] Szegedy et al. (2016), "Rethinking the Inception architecture for computer vision",
+    .. [7] Holzmüller, Grinsztajn and Steinwart (2024), "Better by default: strong pre-tuned MLPs
+       and boosted trees on tabular data", arXiv 2407.04491.
+    .. [8] Szegedy et al. (2016), "Rethinking the Inception architecture for computer vision",
        arXiv 1512.00567.
-    .. [8] Guo et al. (2017), "On calibration of modern neural networks", arXiv 1706.04599.
+    .. [9] Guo et al. (2017), "On calibration of modern neural networks", arXiv 1706.04599.
        Berta, Holzmüller, Jordan and Bach (2025), "Rethinking early stopping: refine, then
        calibrate", arXiv 2501.19195.
 
@@ -543,6 +551,7 @@ class NormNetClassifier(ClassifierMixin, SetMixin, BaseNormNet):
         input_bins="auto",
         bin_strategy="tree",
         input_frequencies="auto",
+        scaling_layer="auto",
         scale_inputs="standard",
         categorical_features="from_dtype",
         categories="auto",
@@ -590,6 +599,7 @@ class NormNetClassifier(ClassifierMixin, SetMixin, BaseNormNet):
         self.input_bins = input_bins
         self.bin_strategy = bin_strategy
         self.input_frequencies = input_frequencies
+        self.scaling_layer = scaling_layer
         self.scale_inputs = scale_inputs
         self.categorical_features = categorical_features
         self.categories = categories

@@ -331,8 +331,8 @@ def hidden_number(layer, n_hidden: int) -> int:
 
 def _named(name: str, network: Network) -> Iterator[np.ndarray]:
     """Yield views of a network's arrays of one name, layer by layer; missing biases are zeros."""
-    for arrays in network.arrays():
-        array = getattr(arrays, name, None)
+    for layer, arrays in network.layers_and_arrays():
+        array = layer.weights(arrays) if name == "W" else getattr(arrays, name, None)
         if name == "b" and array is None and hasattr(arrays, "W"):
             array = np.zeros(arrays.W.shape[-1], network.dtype)
         if array is not None:

@@ -20,7 +20,8 @@ from sknormnet.training.stopping import Patience
 from sknormnet.training.trainer import Snapshot, TrainingState
 
 _CLASSES: list[Any] = [
-    *(layers.Dense, layers.ActivationLayer, layers.BatchNorm, layers.Dropout, layers.Embedding),
+    *(layers.Dense, layers.ScaledDense, layers.ActivationLayer, layers.BatchNorm),
+    *(layers.Dropout, layers.Embedding),
     *map(type, initializers.INITIALIZERS.values()),
     *map(type, losses.LOSSES.values()),
     *(losses.Quantiles, losses.BinaryLogLoss, losses.MulticlassLogLoss),

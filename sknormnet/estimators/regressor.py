@@ -121,6 +121,12 @@ class NormNetRegressor(RegressorMixin, IntervalMixin, BaseNormNet):
         0 if `input_bins` is 0 or if the rows show no curves (see `input_keep_prob`). Numeric
         features with one or two distinct values have none, and neither does a sparse X.
 
+    scaling_layer : bool or 'auto', default='auto'
+        Whether the first layer multiplies each of its inputs by a trained factor [7]_. The factors
+        start at 1 and change six times as fast as weights, so that the network soon relies more
+        on the inputs that help. `coefs_` includes them. 'auto' is False if `input_bins` is 0, if X
+        is sparse, or if the solver is 'sgd' or 'lbfgs', and else True.
+
     scale_inputs : {'standard', 'robust'} or None, default='standard'
         Scale of the numeric features, measured on the training rows and weighted by
         `sample_weight`:
@@ -475,6 +481,8 @@ class NormNetRegressor(RegressorMixin, IntervalMixin, BaseNormNet):
        feedforward neural networks", AISTATS.
     .. [6] Loshchilov and Hutter (2019), "Decoupled weight decay regularization",
        arXiv 1711.05101.
+    .. [7] Holzmüller, Grinsztajn and Steinwart (2024), "Better by default: strong pre-tuned MLPs
+       and boosted trees on tabular data", arXiv 2407.04491.
 
     Examples
     --------
@@ -538,6 +546,7 @@ class NormNetRegressor(RegressorMixin, IntervalMixin, BaseNormNet):
         input_bins="auto",
         bin_strategy="tree",
         input_frequencies="auto",
+        scaling_layer="auto",
         scale_inputs="standard",
         categorical_features="from_dtype",
         categories="auto",
@@ -585,6 +594,7 @@ class NormNetRegressor(RegressorMixin, IntervalMixin, BaseNormNet):
         self.input_bins = input_bins
         self.bin_strategy = bin_strategy
         self.input_frequencies = input_frequencies
+        self.scaling_layer = scaling_layer
         self.scale_inputs = scale_inputs
         self.categorical_features = categorical_features
         self.categories = categories

@@ -45,6 +45,7 @@ SHAPING = (  # parameters that networks of one stack have in common
     "batchnorm",
     "input_bins",
     "input_frequencies",
+    "scaling_layer",
     "solver",
     "batch_size",
 )

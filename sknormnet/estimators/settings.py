@@ -13,8 +13,9 @@ from sklearn.base import is_classifier
 from sknormnet._choices import configured, filled, plain
 from sknormnet._dataclasses import dataclass
 from sknormnet.estimators.architecture import MANY_ROWS, Architecture
+from sknormnet.nn.layers import ScaledDense
 from sknormnet.nn.losses import Loss
-from sknormnet.training.optimizers import OPTIMIZERS, AdamW, Optimizer
+from sknormnet.training.optimizers import OPTIMIZERS, SGD, AdamW, Optimizer
 from sknormnet.training.plan import Plan
 from sknormnet.training.schedules import SCHEDULES, Custom, Schedule
 
@@ -108,13 +109,17 @@ class Settings:
         """Whether training goes by minibatches."""
         return self.plan.optimizer is not None
 
-    def for_rows(self, n_rows: float) -> Settings:
-        """Return the settings for a number of rows, on which ``weight_decay="auto"`` depends."""
-        if not (self.has_auto_decay and isinstance(self.plan.optimizer, AdamW)):
-            return self
-        decay = min(MOST_DECAY, max(1.0, (MANY_ROWS / n_rows) ** 2))
-        optimizer = replace(self.plan.optimizer, weight_decay=decay)
-        return replace(self, plan=replace(self.plan, optimizer=optimizer))
+    def for_rows(self, n_rows: float, *, are_sparse: bool) -> Settings:
+        """Return the settings for rows on which some parameters that are "auto" depend."""
+        architecture, plan = self.architecture, self.plan
+        if architecture.scaling_layer is None:
+            is_adaptive = plan.optimizer is not None and not isinstance(plan.optimizer, SGD)
+            scales = is_adaptive and self.input_bins != 0 and not are_sparse
+            architecture = replace(architecture, scaling_layer=scales)
+        if self.has_auto_decay and isinstance(plan.optimizer, AdamW):
+            decay = min(MOST_DECAY, max(1.0, (MANY_ROWS / n_rows) ** 2))
+            plan = replace(plan, optimizer=replace(plan.optimizer, weight_decay=decay))
+        return replace(self, architecture=architecture, plan=plan)
 
     @property
     def adapts_to_lines(self) -> bool:
@@ -153,20 +158,24 @@ def resolve(estimator: BaseNormNet, call: Call) -> Settings:
     has_auto_decay = parameters["weight_decay"] == "auto" and isinstance(estimator.solver, str)
     if parameters["weight_decay"] == "auto":
         parameters["weight_decay"] = 1.0
-    for name in ("input_bins", "input_frequencies"):
+    for name in ("input_bins", "input_frequencies", "scaling_layer"):
         if parameters[name] == "auto":
             parameters[name] = None
     if call is Call.CHUNK and parameters["early_stopping"] not in (False, "auto"):
         raise ValueError("partial_fit does not support early_stopping=True")
     if call in (Call.CHUNK, Call.CHECK):
         parameters["checkpoint"] = None
+    continues = call in (Call.CONTINUED, Call.CHUNK) and estimator._has_begun
+    if parameters["scaling_layer"] is None and continues:
+        layers = estimator._networks[0].layers
+        parameters["scaling_layer"] = any(isinstance(x, ScaledDense) for x in layers)
     owner = type(estimator).__name__
     is_stochastic = uses_minibatches(estimator)
     own = {
         "owner": owner,
         "call": call,
         "has_auto_decay": has_auto_decay,
-        "continues": call in (Call.CONTINUED, Call.CHUNK) and estimator._has_begun,
+        "continues": continues,
         "architecture": Architecture.of(
             parameters,
             owner,

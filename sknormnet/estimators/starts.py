@@ -40,8 +40,8 @@ class Start:
             return network.initialize(self.rng)
         if not network.same_shapes(self.before):
             raise ValueError(
-                "partial_fit and warm_start=True need the same"
-                " hidden_layer_sizes, batchnorm and number of outputs. The layers were"
+                "partial_fit and warm_start=True need the same hidden_layer_sizes, batchnorm,"
+                " scaling_layer and number of outputs. The layers were"
                 f" {self.before} and would be {network}."
             )
         network.copy_state_from(self.before)

@@ -8,7 +8,15 @@ import numpy as np
 
 from sknormnet.nn.activations import Activation
 from sknormnet.nn.initializers import Initializer
-from sknormnet.nn.layers import ActivationLayer, BatchNorm, Dense, Dropout, Embedding, Layer
+from sknormnet.nn.layers import (
+    ActivationLayer,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    ScaledDense,
+)
 from sknormnet.nn.network import Network
 
 
@@ -18,6 +26,7 @@ def mlp(
     n_outputs: int,
     *,
     embedding_sizes: Sequence[int] = (),
+    scaling_layer: bool = False,
     activations: Sequence[Activation],
     inits: Sequence[Initializer],
     batchnorm: str | None = None,
@@ -36,6 +45,8 @@ def mlp(
         Number of units of each hidden layer.
     embedding_sizes : sequence of int, default=()
         Number of levels of each of the last inputs, which hold numbers of levels to be embedded.
+    scaling_layer : bool, default=False
+        Whether the first dense layer has a trained factor for each input.
     activations : sequence of Activation
         One for each hidden layer.
     inits : sequence of callable
@@ -58,6 +69,11 @@ def mlp(
         layers.append(embedding)
         n_inputs = embedding.n_units
 
+    def dense(fan_in: int, fan_out: int, init: Initializer, *, bias: bool = True) -> None:
+        is_first = not any(layer.weight_names for layer in layers)
+        kind = ScaledDense if scaling_layer and is_first else Dense
+        layers.append(kind(fan_in, fan_out, init, bias=bias))
+
     def dropout(n_units: int, keep_prob: float) -> None:
         if keep_prob < 1:
             layers.append(Dropout(n_units, keep_prob))
@@ -66,7 +82,7 @@ def mlp(
     for (fan_in, n_units), activation, init, keep_prob in zip(
         pairwise([n_inputs, *hidden]), activations, inits[:-1], keep_probs, strict=True
     ):
-        layers.append(Dense(fan_in, n_units, init, bias=batchnorm != "before"))
+        dense(fan_in, n_units, init, bias=batchnorm != "before")
         activate = ActivationLayer(n_units, activation)
         normalize = BatchNorm(n_units, batchnorm_epsilon)
         blocks: dict[str | None, list[Layer]] = {
@@ -76,5 +92,5 @@ def mlp(
         }
         layers += blocks[batchnorm]
         dropout(n_units, keep_prob)
-    layers.append(Dense([n_inputs, *hidden][-1], n_outputs, inits[-1]))
+    dense([n_inputs, *hidden][-1], n_outputs, inits[-1])
     return Network(layers, dtype, batchnorm_momentum)

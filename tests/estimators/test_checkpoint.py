@@ -38,6 +38,7 @@ X, Y = load_iris(return_X_y=True)
 WEIGHT = np.random.default_rng(0).uniform(0.5, 2, len(Y))
 SMALL = {"hidden_layer_sizes": (8, 5), "max_iter": 7, "random_state": 0}
 PATIENT = {"learning_rate": "constant", "early_stopping": True, "n_iter_no_change": 1, "tol": 1e-3}
+PATIENT |= {"scaling_layer": False}  # slower, so that there are more epochs to be killed in
 VALIDATION = {"X_val": X[::3], "y_val": Y[::3], "sample_weight_val": WEIGHT[::3]}
 # Parameters, and arguments of fit.
 CASES = {

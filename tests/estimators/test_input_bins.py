@@ -22,7 +22,7 @@ X = scale(X_RAW)
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)
 UNSCALED = {"scale_inputs": None}
 SMALL = {"hidden_layer_sizes": (8, 6), "max_iter": 4, "random_state": 0} | UNSCALED
-SMALL |= {"input_bins": 0, "weight_decay": 1.0}
+SMALL |= {"input_bins": 0, "weight_decay": 1.0, "scaling_layer": False}
 BINNED = SMALL | {"input_bins": N_BINS, "bin_strategy": "quantile", "input_frequencies": 0}
 
 

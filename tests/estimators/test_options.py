@@ -101,6 +101,7 @@ OPTIONS = [
     ("input_bins", 3, {}),
     ("bin_strategy", "quantile", {"input_bins": (4,)}),
     ("input_frequencies", 2, {}),
+    ("scaling_layer", True, {"input_bins": (0,)}),
     ("scale_inputs", "robust", {}),
     ("categorical_features", (1,), {}),
     ("categories", ((X[:, 1].min(),),), {"categorical_features": ((1,),)}),

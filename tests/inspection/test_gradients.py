@@ -26,7 +26,7 @@ def test_a_step_of_gradient_descent_goes_as_far_as_the_gradient_says(kind, batch
     model = kind(
         hidden_layer_sizes=(6, 4), solver="sgd", momentum=0, learning_rate="constant",
         learning_rate_init=0.01, batch_size=len(y), keep_prob=1.0, alpha=5.0, max_iter=3, tol=0,
-        batchnorm=batchnorm, random_state=0,
+        batchnorm=batchnorm, scaling_layer=False, random_state=0,
     )  # fmt: skip
     with pytest.warns(Warning, match="Maximum iterations"):
         model.fit(rows, y, sample_weight=weight)

@@ -19,7 +19,7 @@ from sknormnet.inspection import (
 )
 
 X, Y = load_iris(return_X_y=True, as_frame=True)
-MODEL = NormNetClassifier((8, 5), max_iter=4, random_state=0)
+MODEL = NormNetClassifier((8, 5), max_iter=4, scaling_layer=False, random_state=0)
 
 
 @pytest.mark.parametrize("parameters", [{}, {"n_members": 2}, {"early_stopping": True}])

@@ -9,7 +9,15 @@ from scipy import sparse
 
 from sknormnet.nn.activations import ACTIVATIONS
 from sknormnet.nn.initializers import INITIALIZERS
-from sknormnet.nn.layers import ActivationLayer, BatchNorm, Dense, Dropout, Embedding, Layer
+from sknormnet.nn.layers import (
+    ActivationLayer,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    ScaledDense,
+)
 from sknormnet.nn.layers.dropout import StackedDropout
 
 HE = INITIALIZERS["he_normal"]
@@ -17,6 +25,8 @@ N_ROWS = 8
 LAYERS = {
     "dense": Dense(5, 3, HE),
     "dense without bias": Dense(5, 3, HE, bias=False),
+    "scaled dense": ScaledDense(5, 3, HE),
+    "scaled dense without bias": ScaledDense(5, 3, HE, bias=False),
     "batch norm": BatchNorm(5, 1e-3),
     "activate": ActivationLayer(5, ACTIVATIONS["tanh"]),
     "dropout": Dropout(5, 0.6),
@@ -62,7 +72,8 @@ def words(*draws):
 
 def test_every_layer_is_tested():
     # StackedDropout is tested in test_stacks.py, and Embedding in test_embedding.py.
-    ours = {x for x in Layer.__subclasses__() if x.__module__.startswith("sknormnet.")}
+    derived = Layer.__subclasses__() + Dense.__subclasses__()
+    ours = {x for x in derived if x.__module__.startswith("sknormnet.")}
     assert {type(layer) for layer in LAYERS.values()} == ours - {StackedDropout, Embedding}
 
 

@@ -72,6 +72,7 @@ class Case:
     loss: str = "squared_error"
     keep_probs: tuple = (1.0, 1.0)
     input_keep_prob: float = 1.0
+    scaling_layer: bool = False
     alpha: float = 0.0
     hidden: tuple = (7, 4)
     activations: tuple = NAMES
@@ -91,6 +92,13 @@ CASES = {
     "input dropout only": Case(
         hidden=(), activations=(), keep_probs=(), input_keep_prob=0.5, alpha=1.0
     ),
+    "scaling layer": Case(scaling_layer=True),
+    "scaling layer and all else": Case(
+        "multiclass", (0.8, 0.5), 0.7, scaling_layer=True, alpha=1.0
+    ),
+    "scaling layer only": Case(
+        hidden=(), activations=(), keep_probs=(), scaling_layer=True, alpha=1.0
+    ),
     "one hidden layer": Case(hidden=(6,), activations=("relu",), keep_probs=(0.9,)),
     "three hidden layers": Case(
         hidden=(6, 5, 4), activations=("selu", "mish", "leaky_relu"), keep_probs=(1.0, 0.7, 1.0)
@@ -108,6 +116,7 @@ def test_training_step_follows_the_plain_formulas(case, batchnorm, kind, dtype):
         activations=case.activations,
         keep_probs=case.keep_probs,
         input_keep_prob=case.input_keep_prob,
+        scaling_layer=case.scaling_layer,
         batchnorm=batchnorm,
         dtype=dtype,
     )
@@ -139,8 +148,9 @@ def test_training_step_follows_the_plain_formulas(case, batchnorm, kind, dtype):
     same_up_to_rounding(found_gradient, reference.flat(gradient), dtype)
 
 
+@pytest.mark.parametrize("scaling_layer", [False, True])
 @pytest.mark.parametrize("input_keep_prob", [1.0, 0.5])
-def test_no_gradient_of_X_is_computed(input_keep_prob, monkeypatch):
+def test_no_gradient_of_X_is_computed(input_keep_prob, scaling_layer, monkeypatch):
     # It is not needed, and would be as large as a dense X, even for a sparse X.
     input_gradients = []
     build_forward = Dense.build_forward
@@ -150,7 +160,7 @@ def test_no_gradient_of_X_is_computed(input_keep_prob, monkeypatch):
         return build_forward(self, n_rows, arrays, input_gradient=input_gradient)
 
     monkeypatch.setattr(Dense, "build_forward", spy)
-    network = build(input_keep_prob=input_keep_prob)
+    network = build(input_keep_prob=input_keep_prob, scaling_layer=scaling_layer)
     network.build_forward(12, np.empty_like(network.parameters))
     assert input_gradients == [False, True, True]
 
@@ -303,8 +313,9 @@ def test_same_shapes():
     network = build()
     assert network.same_shapes(build(seed=1))
     assert network.same_shapes(build(activations=("relu", "relu")))
-    for other in (build(6), build(hidden=(7, 5)), build(n_outputs=2), build(batchnorm="after")):
-        assert not network.same_shapes(other)
+    others = {"n_inputs": 6}, {"n_outputs": 2}, {"batchnorm": "after"}, {"scaling_layer": True}
+    for settings in ({"hidden": (7, 5)}, *others):
+        assert not network.same_shapes(build(**settings))
     assert not build(batchnorm="before").same_shapes(build(batchnorm="after"))
     # The same number of parameters in arrays of other shapes
     assert not build(2, (3,), 4, activations=("tanh",)).same_shapes(
@@ -324,12 +335,16 @@ def test_dropout_does_not_change_shapes():
 @KINDS
 @BATCHNORM
 @pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("scaling_layer", [False, True])
 @pytest.mark.parametrize(
     ("hidden", "activations"),
     [((), ()), ((6,), ("relu",)), ((7, 4), NAMES), ((6, 5, 4), ("selu", "mish", "silu"))],
 )
-def test_prediction_follows_the_plain_formulas(hidden, activations, folded, batchnorm, kind, dtype):
-    network = build(hidden=hidden, activations=activations, batchnorm=batchnorm, dtype=dtype)
+def test_prediction_follows_the_plain_formulas(
+    hidden, activations, scaling_layer, folded, batchnorm, kind, dtype
+):
+    settings = {"scaling_layer": scaling_layer, "batchnorm": batchnorm, "dtype": dtype}
+    network = build(hidden=hidden, activations=activations, **settings)
     X = kind(data(dtype=dtype))
     expected, _ = reference.predict(
         reference.arrays(network),

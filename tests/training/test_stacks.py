@@ -40,6 +40,7 @@ class Case:
     batchnorm: str | None = "after"
     keep_probs: tuple = (1.0, 0.8, 0.5)
     input_keep_probs: tuple = (1.0, 1.0, 1.0)
+    scaling_layer: bool = False
     inputs: dict | None = None  # how columns become inputs; None for rows as they are
     units: tuple = (1.0, 1.0, 1.0)  # of the rows that each member's inputs are fitted to
     alphas: tuple = (0.0, 0.1, 1.0)
@@ -67,6 +68,9 @@ CASES = {
     "no dropout": Case(keep_probs=(1.0, 1.0, 1.0)),
     "inputs dropped": Case(input_keep_probs=(0.7, 1.0, 0.9)),
     "inputs dropped, sparse": Case(input_keep_probs=(0.7, 1.0, 0.9), kind=sparse.csr_array),
+    "scaling layer": Case(scaling_layer=True),
+    "scaling layer, sparse": Case(scaling_layer=True, kind=sparse.csr_array),
+    "scaling layer of embeddings": Case(scaling_layer=True, inputs=EMBEDDED),
     "no alpha": Case(alphas=(0.0, 0.0, 0.0)),
     "clipped": Case(max_grad_norms=(0.1, np.inf, 0.5)),
     "clipped, but for one": Case(max_grad_norms=(0.1, None, 0.5)),
@@ -135,6 +139,7 @@ def trainer_of(case, k, encoder, kind, observers, settings):
         embedding_sizes=() if encoder is None else encoder.embedding_sizes,
         activations=[ACTIVATIONS["relu"], ACTIVATIONS["tanh"]],
         inits=[INITIALIZERS["he_normal"]] * 3,
+        scaling_layer=case.scaling_layer,
         batchnorm=case.batchnorm,
         keep_probs=(case.keep_probs[k], case.keep_probs[0]),
         input_keep_prob=case.input_keep_probs[k],

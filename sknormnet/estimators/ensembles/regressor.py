@@ -90,7 +90,7 @@ class NormNetEnsembleRegressor(RegressorMixin, IntervalMixin, BaseEnsemble):
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     >>> model = NormNetEnsembleRegressor(random_state=0).fit(X_train, y_train)
     >>> print(f"R squared {model.score(X_test, y_test):.2f}")
-    R squared 0.99
+    R squared 1.00
     """
 
     _network = NormNetRegressor

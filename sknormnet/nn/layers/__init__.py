@@ -6,6 +6,7 @@ from sknormnet.nn.layers.dense import Dense
 from sknormnet.nn.layers.dropout import Dropout
 from sknormnet.nn.layers.embedding import Embedding
 from sknormnet.nn.layers.layer import Arrays, Backward, Forward, Layer
+from sknormnet.nn.layers.scaled_dense import ScaledDense
 
 __all__ = [
     "ActivationLayer",
@@ -17,4 +18,5 @@ __all__ = [
     "Embedding",
     "Forward",
     "Layer",
+    "ScaledDense",
 ]

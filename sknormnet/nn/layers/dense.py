@@ -51,6 +51,9 @@ class Dense(Layer):
             )
         arrays.W[...] = W
 
+    def weights(self, arrays: Arrays) -> np.ndarray:
+        return arrays.W
+
     def forward_inference(self, x: Any, arrays: Arrays) -> np.ndarray:
         y = x @ arrays.W
         return y + arrays.b if self.bias else y

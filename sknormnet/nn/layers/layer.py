@@ -95,6 +95,10 @@ class Layer(ABC):
         """Return d_x as in prediction; y is what `forward_inference` returned for x."""
         raise NotImplementedError(f"{type(self).__name__} does not define backward_inference.")
 
+    def weights(self, arrays: Arrays) -> np.ndarray | None:
+        """Return the matrix that multiplies the layer's inputs; None if there is none."""
+        return None
+
     def embeddings(self, arrays: Arrays) -> list[np.ndarray]:
         """Return the trained vectors of categorical inputs, a table for each."""
         return []
