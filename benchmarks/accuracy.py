@@ -201,6 +201,7 @@ UNDONE = {
     "input_bins": 0,
     "bin_strategy": "quantile",
     "input_frequencies": 0,
+    "scaling_layer": False,
     "early_stopping": False,
     "calibrate": False,
     "weight_decay": 1.0,
