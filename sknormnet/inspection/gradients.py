@@ -17,9 +17,10 @@ class LayerGradient(Record):
     layer : int
         Index of the layer, counted from 0; the last one is the output layer.
     gradient_norm : float
-        Euclidean norm of the gradient of the loss with respect to the layer's weights.
+        Euclidean norm of the gradient of the loss with respect to the layer's weights, without the
+        factors of a scaling layer.
     weight_norm : float
-        Euclidean norm of the layer's weights.
+        Euclidean norm of these weights.
     update_ratio : float
         Norm of the change of the weights in the last epoch, divided by their norm before that
         epoch. NaN if no recorder observed the epoch.

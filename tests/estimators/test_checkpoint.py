@@ -207,16 +207,20 @@ def test_warm_starts_have_a_file_each(tmp_path, killer):
     assert len(os.listdir(tmp_path)) == 2
 
 
+@pytest.mark.parametrize("rates", [None, (1e-9, 0.03, 0.05)])  # the first of three drops out
 @pytest.mark.parametrize("kind", [NormNetEnsembleClassifier, NormNetEnsembleRegressor])
-def test_an_ensemble_that_chooses(kind, path, killer):
+def test_an_ensemble_that_chooses(kind, rates, path, killer):
+    candidates = rates and [{"learning_rate_init": rate} for rate in rates]
     network = kind._network(hidden_layer_sizes=(4,), max_iter=6)
-    ensemble = kind(network, cv=2, random_state=0)
+    ensemble = kind(network, candidates=candidates, cv=2, random_state=0)
     saved = clone(ensemble).set_params(estimator__checkpoint=Checkpoint(path, every=0))
     n_kills = 0
     while killer.fit(saved, X, Y, at=10):
         n_kills += 1
     assert n_kills > 1
     ensemble.fit(X, Y)
+    assert np.isnan(ensemble.candidate_scores_[0]) == (rates is not None)
+    assert_array_equal(saved.candidate_scores_, ensemble.candidate_scores_)
     assert_array_equal(saved.candidate_weights_, ensemble.candidate_weights_)
     for mine, other in zip(saved.estimators_, ensemble.estimators_, strict=True):
         assert content(mine) == content(other)

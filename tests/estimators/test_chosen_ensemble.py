@@ -27,9 +27,11 @@ from sknormnet import (
     NormNetEnsembleRegressor,
     NormNetRegressor,
 )
+from sknormnet.estimators.ensembles import race
 from sknormnet.estimators.ensembles.base import CANDIDATES
 from sknormnet.estimators.ensembles.choice import OutOfFold, chosen_weights
 from sknormnet.estimators.ensembles.probabilities import probability_of, tempered
+from sknormnet.training import stacks
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -73,7 +75,7 @@ def test_networks_are_those_of_single_fits(classifier):
         for fold, (train, held_out) in enumerate(folds.split(X, Y)):
             if number not in candidates:
                 continue
-            alone = NormNetClassifier(**FAST | candidate, scoring="loss")
+            alone = NormNetClassifier(**candidate | FAST, scoring="loss")
             alone.set_params(random_state=seeds[3 * number + fold])
             alone.fit(X[train], Y[train], X_val=X[held_out], y_val=Y[held_out])
             member = next(members)
@@ -133,6 +135,30 @@ def test_the_choice_is_better_than_each_candidate(classifier, regressor):
     assert regressor.oof_score_ >= regressor.candidate_scores_.max()
 
 
+@pytest.mark.parametrize("model", [CLASSIFIER, REGRESSOR], ids=["classifier", "regressor"])
+def test_a_clear_loser_is_trained_on_half_of_the_folds(model, monkeypatch):
+    trained = []
+
+    def spy(trainers, **options):
+        stacks.train(trainers, **options)
+        trained.append([trainer.plan.learning_rate_init for trainer in trainers])
+
+    monkeypatch.setattr(race, "train", spy)
+    loser, winner, second = rates = [1e-9, 0.02, 0.015]  # the first candidate does not learn
+    candidates = [{"learning_rate_init": rate, "max_iter": 20} for rate in rates]
+    data = (X, Y) if model is CLASSIFIER else (X_REG, X_REG[:, 2])
+    raced = clone(model).set_params(candidates=candidates, cv=4).fit(*data)
+    assert trained == [2 * [loser] + 2 * [winner] + 2 * [second], 2 * [winner] + 2 * [second]]
+    assert raced.candidate_weights_[0] == 0
+    assert raced.candidate_weights_.sum() == pytest.approx(1)
+    assert np.isnan(raced.candidate_scores_).tolist() == [True, False, False]
+    assert loser not in {x.learning_rate_init for x in raced.estimators_}
+    assert raced.oof_score_ > 0.5 if model is REGRESSOR else raced.oof_score_ > -0.3
+    trained.clear()
+    clone(raced).set_params(candidates=candidates[:2]).fit(*data)  # both may weigh something
+    assert trained == [4 * [loser] + 4 * [winner]]
+
+
 def test_greedy_weights():
     # The best mix is 3 to 1; the second candidate alone is the worst of three.
     best = np.array([0.75, 0.25, 0.0])
@@ -159,11 +185,10 @@ def test_the_temperature_has_the_smallest_log_loss_on_held_out_rows(classifier):
 
 def test_a_single_row_does_not_decide_the_temperature(classifier):
     model, (_, rows) = copy.copy(classifier), clone(CLASSIFIER)._read(X, Y, None)
-    model.candidate_weights_ = np.ones(1)
 
     def chosen(p):
         out_of_fold = OutOfFold(replace(rows, numbers=np.arange(len(X))), p[None])
-        model._set_out_of_fold(classifier.estimators_[0], out_of_fold)
+        model._set_out_of_fold(classifier.estimators_[0], out_of_fold, np.ones(1))
         return model.temperature_
 
     right = np.random.default_rng(0).random(len(X)) < 0.8

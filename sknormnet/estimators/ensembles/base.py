@@ -27,6 +27,7 @@ from sknormnet.estimators.architecture import FEW_ROWS
 from sknormnet.estimators.base import BaseNormNet, working_copy
 from sknormnet.estimators.columns import ValidatedTable, validate_table
 from sknormnet.estimators.ensembles.choice import OutOfFold, Score, chosen_weights
+from sknormnet.estimators.ensembles.race import train_candidates
 from sknormnet.estimators.ensembles.state import OUT_OF_FOLD, attributes_of, saved, shared
 from sknormnet.estimators.fingerprint import fingerprint_of
 from sknormnet.estimators.intervals import ConformalMixin
@@ -34,17 +35,21 @@ from sknormnet.estimators.progress import progress_of
 from sknormnet.estimators.rows import Rows
 from sknormnet.estimators.saved_fit import SavedFit
 from sknormnet.estimators.settings import Call, resolve, uses_minibatches
-from sknormnet.estimators.spread_training import train_spread
 from sknormnet.estimators.state import restored
-from sknormnet.training.stacks import train
 
 # What the networks differ in by default. Dropout and coarse bins make a network cautious where the
 # targets are noisy. Without both, it is more accurate where they are not.
+EPOCHS = 36  # as accurate as 40
 CANDIDATES: list[dict[str, Any]] = [
-    {"input_bins": 8, "bin_strategy": "tree", "keep_prob": 1.0, "weight_decay": 1.0},
-    {"input_bins": 6, "bin_strategy": "quantile", "input_frequencies": 0},
+    {
+        "input_bins": 8,
+        "bin_strategy": "tree",
+        "keep_prob": 1.0,
+        "weight_decay": 1.0,
+        "max_iter": EPOCHS,
+    },
+    {"input_bins": 6, "bin_strategy": "quantile", "input_frequencies": 0, "max_iter": EPOCHS},
 ]
-EPOCHS = 36  # of each network, for 9/10 of the time of 40
 SEEDS = np.iinfo(np.int32).max
 
 
@@ -73,7 +78,9 @@ class BaseEnsemble(ConformalMixin, BaseEstimator, ABC):
         """Return what scores the weighted mean of the candidates' predictions."""
 
     @abstractmethod
-    def _set_out_of_fold(self, reader: BaseNormNet, out_of_fold: OutOfFold | None) -> None:
+    def _set_out_of_fold(
+        self, reader: BaseNormNet, out_of_fold: OutOfFold | None, weights: np.ndarray
+    ) -> None:
         """Set the attributes that come from the ensemble's own out-of-fold predictions."""
 
     # -------------------------------------------------------------------------- fitting
@@ -124,21 +131,23 @@ class BaseEnsemble(ConformalMixin, BaseEstimator, ABC):
         progress = progress_of(type(self).__name__, resolve(reader, Call.FRESH))
         together: dict[str, Any] = {"progress": progress, "shared": {}}
         fits = [
-            member._prepare_fit(table, y, sample_weight, fold=fold, **together)
+            [
+                member._prepare_fit(table, y, sample_weight, fold=fold, **together)
+                for member, fold in zip(of_candidate, folds, strict=True)
+            ]
             for of_candidate in members
-            for member, fold in zip(of_candidate, folds, strict=True)
         ]
-        trainers = [trainer for fit in fits for trainer in fit.trainers]
+        trainers = [trainer for of_one in fits for fit in of_one for trainer in fit.trainers]
         saved = checkpoint and SavedFit(checkpoint, fingerprint_of(reader, rows, None, others))
         with progress:
             with saved.saving(trainers) if saved else nullcontext() as after_epoch:
-                if after_epoch is None:
-                    train_spread(trainers)
-                train(trainers, after_epoch=after_epoch)
-            for member, fit in zip((m for ms in members for m in ms), fits, strict=True):
-                member._finish(fit)
-                vars(member).update(shared(self), _conformal=None)  # the ensemble's is enough
-        self._choose(reader, rows, candidates, members, folds)
+                left = train_candidates(fits, after_epoch)
+            for k in left:
+                for member, fit in zip(members[k], fits[k], strict=True):
+                    member._finish(fit)
+                    vars(member).update(shared(self), _conformal=None)  # the ensemble's is enough
+        self.candidates_ = candidates
+        self._choose(reader, rows, left, [members[k] for k in left], folds)
 
     def _read(self, X, y, sample_weight) -> tuple[BaseNormNet, Rows]:
         """Return an unfitted network that has read the columns and classes, and the rows."""
@@ -168,8 +177,7 @@ class BaseEnsemble(ConformalMixin, BaseEstimator, ABC):
             unused |= {"input_bins", "bin_strategy", "input_frequencies"}
         if not uses_minibatches(reader):
             unused |= {"max_iter"}
-        candidates = [one | {"max_iter": EPOCHS} for one in CANDIDATES]
-        return [{k: x for k, x in one.items() if k not in unused} for one in candidates]
+        return [{k: x for k, x in one.items() if k not in unused} for one in CANDIDATES]
 
     def _checked_candidates(self) -> list[dict[str, Any]]:
         found = [*self.candidates]
@@ -205,23 +213,25 @@ class BaseEnsemble(ConformalMixin, BaseEstimator, ABC):
 
     # ------------------------------------------------------------------------ the choice
 
-    def _choose(self, reader, rows: Rows, candidates, members, folds) -> None:
-        """Weigh the candidates by their out-of-fold predictions, and keep those that count."""
-        n_candidates = len(candidates)
-        weights, scores = np.full(n_candidates, 1 / n_candidates), np.full(n_candidates, np.nan)
+    def _choose(self, reader, rows: Rows, left: list[int], members, folds) -> None:
+        """Weigh the candidates that are left, and keep those that count."""
+        n_left = len(left)
+        weights, scores = np.full(n_left, 1 / n_left), np.full(n_left, np.nan)
         out_of_fold = None
         if folds[0] is not None:
             out_of_fold = self._out_of_fold(reader, rows, members, folds)
             score = self._scorer(reader, out_of_fold)
-            weights = chosen_weights(score, n_candidates)
-            scores = np.array([score(one) for one in np.eye(n_candidates)])
-        self.candidates_ = candidates
-        self.candidate_weights_, self.candidate_scores_ = weights, scores
+            weights = chosen_weights(score, n_left)
+            scores = np.array([score(one) for one in np.eye(n_left)])
+        n_candidates = len(self.candidates_)
+        self.candidate_weights_ = np.zeros(n_candidates)
+        self.candidate_scores_ = np.full(n_candidates, np.nan)
+        self.candidate_weights_[left], self.candidate_scores_[left] = weights, scores
         kept = [(w / len(ms), ms) for w, ms in zip(weights, members, strict=True) if w > 0]
         self.estimators_ = [member for _, ms in kept for member in ms]
         self.estimator_weights_ = np.concatenate([np.full(len(ms), w) for w, ms in kept])
         self._conformal = None
-        self._set_out_of_fold(reader, out_of_fold)
+        self._set_out_of_fold(reader, out_of_fold, weights)
 
     def _out_of_fold(self, reader, rows: Rows, members, folds) -> OutOfFold:
         n_folds = np.bincount(np.concatenate(folds), minlength=rows.X.shape[0])

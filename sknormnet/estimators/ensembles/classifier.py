@@ -28,7 +28,8 @@ class NormNetEnsembleClassifier(ClassifierMixin, SetMixin, BaseEnsemble):
     candidates : list of dict, default=None
         Parameters that the candidates set. None stands for the default candidates, which
         differ in regularization and in how the inputs are encoded, except for parameters that
-        `estimator` sets.
+        `estimator` sets. Of three candidates or more, those whose held-out loss is more than twice
+        that of the best one after half of the folds are not trained on the others.
 
     cv : int, cross-validation splitter or iterable, default=6
         The folds. An integer is the number of folds, shuffled and stratified by class. With
@@ -50,7 +51,8 @@ class NormNetEnsembleClassifier(ClassifierMixin, SetMixin, BaseEnsemble):
         Weights of the candidates; they sum to 1.
 
     candidate_scores_ : ndarray of shape (n_candidates,)
-        Negative log loss of each candidate on the held-out rows. NaN if no rows were held out.
+        Negative log loss of each candidate on the held-out rows. NaN if no rows were held out, and
+        for candidates that were not trained on all folds.
 
     estimators_ : list of NormNetClassifier
         The networks of the candidates that weigh more than 0, fold by fold.
@@ -109,11 +111,11 @@ class NormNetEnsembleClassifier(ClassifierMixin, SetMixin, BaseEnsemble):
 
         return score
 
-    def _set_out_of_fold(self, reader, out_of_fold):
+    def _set_out_of_fold(self, reader, out_of_fold, weights):
         self.temperature_, self.oof_proba_, self.oof_score_ = 1.0, None, np.nan
         if out_of_fold is None:
             return
-        p = out_of_fold.mean(self.candidate_weights_)
+        p = out_of_fold.mean(weights)
 
         def score(temperature: float, least: float = 0.0) -> float:
             q = tempered(p, temperature, multilabel=self._is_multilabel)

@@ -29,7 +29,8 @@ class NormNetEnsembleRegressor(RegressorMixin, IntervalMixin, BaseEnsemble):
     candidates : list of dict, default=None
         Parameters that the candidates set. None stands for the default candidates, which
         differ in regularization and in how the inputs are encoded, except for parameters that
-        `estimator` sets.
+        `estimator` sets. Of three candidates or more, those whose held-out loss is more than twice
+        that of the best one after half of the folds are not trained on the others.
 
     cv : int, cross-validation splitter or iterable, default=6
         The folds. An integer is the number of folds, shuffled. With fewer than 100 rows, no rows
@@ -49,7 +50,8 @@ class NormNetEnsembleRegressor(RegressorMixin, IntervalMixin, BaseEnsemble):
 
     candidate_scores_ : ndarray of shape (n_candidates,)
         Score of each candidate on the held-out rows: the share of the networks' `loss` that it
-        explains, which is R squared for the squared error. NaN if no rows were held out.
+        explains, which is R squared for the squared error. NaN if no rows were held out, and
+        for candidates that were not trained on all folds.
 
     estimators_ : list of NormNetRegressor
         The networks of the candidates that weigh more than 0, fold by fold.
@@ -103,12 +105,12 @@ class NormNetEnsembleRegressor(RegressorMixin, IntervalMixin, BaseEnsemble):
 
         return score
 
-    def _set_out_of_fold(self, reader, out_of_fold):
+    def _set_out_of_fold(self, reader, out_of_fold, weights):
         self.oof_prediction_, self.oof_score_ = None, np.nan
         if out_of_fold is None:
             return
-        self.oof_score_ = self._scorer(reader, out_of_fold)(self.candidate_weights_)
-        predicted = out_of_fold.mean(self.candidate_weights_)
+        self.oof_score_ = self._scorer(reader, out_of_fold)(weights)
+        predicted = out_of_fold.mean(weights)
         self.oof_prediction_ = out_of_fold.of_all_rows(predicted)
         self._set_conformal(predicted, out_of_fold.y, out_of_fold.sample_weight)
 

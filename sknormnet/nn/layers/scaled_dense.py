@@ -60,8 +60,8 @@ class ScaledDense(Dense):
         )
 
         def forward(x, row_weight, rng):
-            # Factors of the weights instead of the inputs: W has fewer elements than a batch needs
-            # multiplications, and the backward pass needs no gradient of the inputs.
+            # The factors multiply the weights, not the inputs: so sparse rows stay as they are, and
+            # no gradient of the inputs is needed, which would take as long as that of W.
             np.multiply(scale, RATE, out=factor)
             np.multiply(W, factor, out=scaled_W)
             y, dense_backward = dense_forward(x, row_weight, rng)
