@@ -34,7 +34,9 @@ def train_candidates(
     if n_first:
         _train([fit for of_one in fits for fit in of_one[:n_first]], n_first / n_folds, after_epoch)
         losses = np.array([_best_loss(of_one[:n_first]) for of_one in fits])
-        left = np.flatnonzero(~(losses > LOSING * losses.min())).tolist()
+        least = losses.min()
+        limit = least + (LOSING - 1) * abs(least)  # losses may be negative
+        left = np.flatnonzero(~(losses > limit)).tolist()
         for loser in {*range(len(fits))} - {*left}:
             for trainer in _trainers(fits[loser][n_first:]):
                 trainer.history.is_over = True  # as the progress line sees it
@@ -60,7 +62,6 @@ def _trainers(fits: Sequence[PreparedFit]) -> list:
 
 
 def _best_loss(fits: Sequence[PreparedFit]) -> float:
-    """Return the mean of the networks' smallest held-out losses; NaN if no rows are held out."""
-    return float(
-        np.mean([min(t.history.validation_losses, default=np.nan) for t in _trainers(fits)])
-    )
+    """Return the mean of the networks' smallest held-out losses; infinite if there are none."""
+    histories = [trainer.history for trainer in _trainers(fits)]
+    return float(np.mean([np.nanmin([*x.validation_losses, np.inf]) for x in histories]))
