@@ -142,7 +142,7 @@ def _mean_of(estimator: Any, members: list[Any], weights: np.ndarray) -> Any:
     ensemble.candidates_, ensemble.candidate_weights_ = [{}], np.ones(1)
     ensemble.candidate_scores_ = np.full(1, np.nan)
     ensemble.estimators_, ensemble.estimator_weights_ = members, weights
-    ensemble._set_out_of_fold(first, None)
+    ensemble._set_out_of_fold(first, None, ensemble.candidate_weights_)
     return ensemble
 
 
