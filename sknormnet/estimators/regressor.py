@@ -165,12 +165,12 @@ class NormNetRegressor(RegressorMixin, IntervalMixin, BaseNormNet):
         a batch. Here, total is the number of rows in the batch times the mean sample weight. As
         in :class:`~sklearn.linear_model.Ridge`, a sample weight of 2 for all rows therefore has
         the effect of two copies of each row, and alpha counts half as much. The penalty applies
-        to weights only, not to biases, gammas or betas.
+        to weights only, not to biases, gammas, betas or the factors of a scaling layer.
 
     weight_decay : float or 'auto', default='auto'
         Strength of the decoupled weight decay. Before each step, the weights are multiplied by
         ``1 - learning_rate * weight_decay``, or by 0 if that is negative, where learning_rate is
-        the current one. Biases, gammas and betas do not decay. Unlike the gradient of the L2
+        the current one. Nothing else decays. Unlike the gradient of the L2
         penalty, the decay is not divided by Adam's root mean square, so that all weights shrink
         at the same rate. 'auto' is ``(1000 / n_rows)**2``, but at least 1 and at most 8: small data
         sets overfit more, and make fewer steps. Only used when ``solver='adamw'``.
