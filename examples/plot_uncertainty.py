@@ -191,6 +191,7 @@ for region in ("in the gap", "beyond"):
     of_dropout = widening("dropout", region)
     assert np.all(of_ensemble > 5)
     assert np.all((of_dropout > 1) & (of_dropout < of_ensemble / 2))
+    assert of_dropout.mean() > 1.2
 assert abs(covered["quantiles", "with data"].mean() - 0.9) < 0.05
 
 low, _, high = bands["quantiles"].swapaxes(0, 1)

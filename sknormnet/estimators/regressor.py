@@ -170,10 +170,10 @@ class NormNetRegressor(RegressorMixin, IntervalMixin, BaseNormNet):
     weight_decay : float or 'auto', default='auto'
         Strength of the decoupled weight decay. Before each step, the weights are multiplied by
         ``1 - learning_rate * weight_decay``, or by 0 if that is negative, where learning_rate is
-        the current one. Nothing else decays. Unlike the gradient of the L2
-        penalty, the decay is not divided by Adam's root mean square, so that all weights shrink
-        at the same rate. 'auto' is ``(1000 / n_rows)**2``, but at least 1 and at most 8: small data
-        sets overfit more, and make fewer steps. Only used when ``solver='adamw'``.
+        the current one. Nothing else decays. Unlike the gradient of the L2 penalty, the decay is
+        not divided by Adam's root mean square, so that all weights shrink at the same rate. 'auto'
+        is ``(1000 / n_rows)**2``, but at least 1 and at most 8: small data sets overfit more, and
+        make fewer steps. Only used when ``solver='adamw'``.
 
     keep_prob : float, 'auto', or array-like of shape (n_hidden_layers,), default='auto'
         Probability of keeping a hidden unit in a training step (dropout), in (0, 1]: one for all

@@ -114,7 +114,7 @@ class Settings:
         architecture, plan = self.architecture, self.plan
         if architecture.scaling_layer is None:
             # Other optimizers divide by the size of the gradient. Steps of SGD would be too large.
-            is_adaptive = plan.optimizer is not None and not isinstance(plan.optimizer, SGD)
+            is_adaptive = self.is_stochastic and not isinstance(plan.optimizer, SGD)
             scales = is_adaptive and self.input_bins != 0 and not are_sparse
             architecture = replace(architecture, scaling_layer=scales)
         if self.has_auto_decay and isinstance(plan.optimizer, AdamW):
