@@ -203,6 +203,7 @@ UNDONE = {
     "input_frequencies": 0,
     "scaling_layer": False,
     "early_stopping": False,
+    "weight_averaging": 0.0,
     "calibrate": False,
     "weight_decay": 1.0,
     "standardize_target": False,

@@ -146,6 +146,7 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
+        "weight_averaging": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         "batchnorm": ["boolean", StrOptions({"before", "after"})],
         "batchnorm_momentum": [Interval(Real, 0, 1, closed="left")],
         "batchnorm_epsilon": [Interval(Real, 0, None, closed="neither")],

@@ -554,9 +554,9 @@ class PackedGridSearchCV(GridSearchCV):
     Call overhead is a large part of the training time of small networks. This search trains
     several networks as one stack. The networks of a stack have the same shape, activation, batch
     norm, solver, batch size and number of training rows. They may differ in their fold,
-    `keep_prob`, `alpha`, `weight_decay`, `learning_rate_init`, `learning_rate`, `momentum`,
-    `init`, `class_weight` and `random_state`. Candidates with the same parameters of the earlier
-    steps of a pipeline share one fit of these steps in each fold. With an integer
+    `keep_prob`, `alpha`, `weight_decay`, `learning_rate_init`, `learning_rate`, `momentum`, `init`,
+    `weight_averaging`, `class_weight` and `random_state`. Candidates with the same parameters of
+    the earlier steps of a pipeline share one fit of these steps in each fold. With an integer
     `random_state`, each network is the same as with `GridSearchCV`.
 
     Parameters

@@ -159,7 +159,7 @@ def resolve(estimator: BaseNormNet, call: Call) -> Settings:
     has_auto_decay = parameters["weight_decay"] == "auto" and isinstance(estimator.solver, str)
     if parameters["weight_decay"] == "auto":
         parameters["weight_decay"] = 1.0
-    for name in ("input_bins", "input_frequencies", "scaling_layer"):
+    for name in ("input_bins", "input_frequencies", "scaling_layer", "weight_averaging"):
         if parameters[name] == "auto":
             parameters[name] = None
     if call is Call.CHUNK and parameters["early_stopping"] not in (False, "auto"):

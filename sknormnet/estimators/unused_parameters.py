@@ -36,6 +36,10 @@ def warn_of_unused_parameters(settings: Settings, X: Any, *, holds_out: bool) ->
             f"early_stopping={early} {not_by_lbfgs}",
         ),
         (
+            not is_stochastic and settings.plan.weight_averaging,
+            f"weight_averaging={settings.plan.weight_averaging} {not_by_lbfgs}",
+        ),
+        (
             not is_stochastic and scoring not in (None, "loss"),
             f"scoring={scoring!r} {not_by_lbfgs}",
         ),

@@ -8,6 +8,10 @@ from sknormnet._dataclasses import dataclass
 from sknormnet.training.optimizers import Optimizer
 from sknormnet.training.schedules import SCHEDULES, Schedule
 
+# weight_averaging="auto" averages over about max_epochs / AVERAGES epochs. For the default of 40
+# epochs, a momentum of 0.6 was the best of 0, 0.6 and 0.85 on 22 data sets.
+AVERAGES = 16
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -39,6 +43,9 @@ class Plan:
         Maximum number of evaluations of the loss by L-BFGS.
     max_time : float or None
         Maximum number of seconds, for all networks that are trained in one call of `train`.
+    weight_averaging : float or None
+        Momentum of the average of the weights over the epochs; 0 for no average. None stands for
+        "auto".
     is_chunk : bool
         Whether the rows are a chunk of a stream, on which training continues for one epoch.
     """
@@ -56,6 +63,7 @@ class Plan:
     n_iter_no_change: float
     max_fun: int
     max_time: float | None = None
+    weight_averaging: float | None = 0.0
     is_chunk: bool = False
 
     def batching(self, n_rows: int, *, min_batch_size: int) -> dict[str, Any]:
@@ -83,6 +91,16 @@ class Plan:
             "min_batch_size": min_batch_size,
             "shuffle": self.shuffle,
         }
+
+    def averaging(self, *, is_validated: bool) -> float:
+        """Return the momentum of the average of the weights over the epochs; 0 for no average."""
+        if self.is_chunk:
+            return 0.0
+        if self.weight_averaging is not None:
+            return self.weight_averaging
+        if not (is_validated and self.schedule.planned):
+            return 0.0
+        return max(0.0, 1 - AVERAGES / self.max_epochs)
 
     def rate(self, progress: float, *, n_samples_seen: int, n_stalls: int) -> float:
         """Return the learning rate after a fraction `progress` of the epochs.

@@ -5,6 +5,7 @@ import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import field, replace
 from functools import cached_property, partial
 from time import perf_counter
@@ -15,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sknormnet._dataclasses import dataclass
 from sknormnet._fused import use_fused
+from sknormnet.training.averaging import WeightAverage
 from sknormnet.training.batches import Batch, Samples
 from sknormnet.training.blocks import Penalty
 from sknormnet.training.history import EpochRecord, History, Observer
@@ -100,18 +102,21 @@ class Snapshot:
     history : History
     best : tuple or None
         Snapshot of the network at its best epoch, and the epoch.
+    average : tuple or None
+        Snapshot of the average of the weights.
     """
 
     network: tuple
     state: TrainingState
     history: History
     best: Any
+    average: Any = None
 
     @property
     def nbytes(self) -> int:
         """Size of the networks' and the optimizer's arrays."""
         best = self.best[0] if self.best else ()
-        arrays = *self.network, *best, *self.state.moments.values()
+        arrays = *self.network, *best, *(self.average or ()), *self.state.moments.values()
         return sum(x.nbytes for x in arrays if isinstance(x, np.ndarray))
 
 
@@ -261,6 +266,8 @@ class BaseTrainer(ABC):
         self.until, self.max_time = plan.max_epochs, plan.max_time
         self.resumes_from: Snapshot | None = None
         self._best: Any = None  # snapshot of the network, and the epoch
+        momentum = plan.averaging(is_validated=validate is not None)
+        self._average = WeightAverage(network, momentum) if momentum else None
 
     @property
     @abstractmethod
@@ -300,12 +307,14 @@ class BaseTrainer(ABC):
     def snapshot(self) -> Snapshot:
         """Return copies of all that training has changed so far."""
         state = replace(self.state, optimizer=None, metric=None)  # perhaps the user's own objects
-        history = self.history.copy()
-        return Snapshot(self.network.snapshot(), copy.deepcopy(state), history, self._best)
+        history, average = self.history.copy(), self._average and self._average.snapshot()
+        return Snapshot(self.network.snapshot(), copy.deepcopy(state), history, self._best, average)
 
     def resume(self, snapshot: Snapshot) -> None:
         """Continue from a snapshot of a trainer of the same network, plan and rows."""
         self._best = snapshot.best
+        if self._average and snapshot.average:
+            self._average.restore(snapshot.average)
         self.network.restore(snapshot.network)
         own, state = self.state, snapshot.state
         for name, value in state.moments.items():
@@ -350,7 +359,9 @@ class BaseTrainer(ABC):
 class Trainer(BaseTrainer):
     """Trains one network by minibatches: `step` and `epoch` are its descent's, `fit` is here.
 
-    Where there are validation rows, the network is left as it was when its score was best.
+    Where there are validation rows, the network is left as it was when its score was best. If
+    weights are averaged, it has their average whenever it is scored or shown to observers, and in
+    the end.
 
     Attributes
     ----------
@@ -469,10 +480,23 @@ class Trainer(BaseTrainer):
 
         Returns whether an observer wants training to stop.
         """
-        state, plan = self.state, self.plan
+        state = self.state
         state.n_samples_seen += descent.n_rows
         state.n_steps += descent.n_steps
-        epoch, score, validation_loss = self.history.n_iter + 1, None, None
+        epoch = self.history.n_iter + 1
+        if self._average:
+            self._average.add_epoch()
+        with self._average.in_network() if self._average else nullcontext():
+            decision, stops = self._score_and_record(epoch, loss, descent)
+        if epoch == self._pause_at or (decision.stops and epoch < self._pause_at):
+            self.pause = self.snapshot()
+            self.pause.history.is_over = decision.stops
+        self._epoch_start = perf_counter()
+        return stops
+
+    def _score_and_record(self, epoch: int, loss: float, descent: Descent) -> tuple[Decision, bool]:
+        """Score the network and notify the observers; return both decisions about what follows."""
+        state, plan, score, validation_loss = self.state, self.plan, None, None
         best_epoch, rate = epoch, self._rate_now()
         if self.validate:
             score, validation_loss = self.validate(self.network)
@@ -490,18 +514,16 @@ class Trainer(BaseTrainer):
             )
         )  # fmt: skip
         if warning:
-            warnings.warn(warning, ConvergenceWarning, stacklevel=4)
-        if epoch == self._pause_at or (decision.stops and epoch < self._pause_at):
-            self.pause = self.snapshot()
-            self.pause.history.is_over = decision.stops
-        self._epoch_start = perf_counter()
-        return stops
+            warnings.warn(warning, ConvergenceWarning, stacklevel=5)
+        return decision, stops
 
     def finish(self) -> None:
-        """Return to the best epoch, if there were validation rows."""
+        """Return to the best epoch, if there were validation rows; else use the average, if any."""
         self.history.is_over = True
         if self._best:
             self.network.restore(self._best[0])
+        elif self._average:
+            self._average.replace_weights()
 
     def _rate_now(self) -> float:
         return self.rate(self.n_seen + len(self.samples))  # this epoch is not yet recorded

@@ -86,6 +86,7 @@ OPTIONS = [
     ("n_iter_no_change", 4, STALLS),
     ("max_fun", 2, LBFGS | {"tol": (0.0,)}),
     ("max_grad_norm", 0.01, STOCHASTIC),
+    ("weight_averaging", 0.5, STOCHASTIC),
     ("batchnorm", False, {}),
     ("batchnorm", "before", {}),
     # The running average is for the validation score; after fit exact statistics replace it.
@@ -339,6 +340,7 @@ FLOATS = {
     "beta_2": (0.9, {}),
     "epsilon": (0.01, {}),
     "max_grad_norm": (0.3, {}),
+    "weight_averaging": (0.7, {}),
     "batchnorm_momentum": (0.7, {"early_stopping": True}),
     "batchnorm_epsilon": (0.01, {}),
     "keep_prob": (0.7, {}),

@@ -173,6 +173,7 @@ EQUAL = {
             {"learning_rate": ["cosine", "onecycle", "constant"], "weight_decay": [0.0, 0.5]},
             {"class_weight": ["balanced", None], "random_state": [1, 2]},
             {"max_grad_norm": [None, 0.1], "keep_prob": [0.9]},
+            {"weight_averaging": [0.0, 0.5]},
         ],
         X,
         Y,

@@ -46,6 +46,7 @@ class Case:
     alphas: tuple = (0.0, 0.1, 1.0)
     max_grad_norms: tuple = (None, None, None)
     max_epochs: tuple = (3, 3, 3)
+    weight_averaging: tuple = (0.0, 0.0, 0.0)
     scores: tuple | None = None
     weighted: bool = False
     kind: type = np.asarray
@@ -74,6 +75,7 @@ CASES = {
     "no alpha": Case(alphas=(0.0, 0.0, 0.0)),
     "clipped": Case(max_grad_norms=(0.1, np.inf, 0.5)),
     "clipped, but for one": Case(max_grad_norms=(0.1, None, 0.5)),
+    "averaged": Case(weight_averaging=(0.0, 0.3, 0.8)),
     "weighted": Case(weighted=True),
     "sparse": Case(kind=sparse.csr_matrix),
     "in order": Case(shuffle=False),
@@ -155,6 +157,7 @@ def trainer_of(case, k, encoder, kind, observers, settings):
         "shuffle": case.shuffle,
         "alpha": case.alphas[k] or None,
         "max_grad_norm": case.max_grad_norms[k],
+        "weight_averaging": case.weight_averaging[k],
     }
     return kind(
         network.initialize(weights),
