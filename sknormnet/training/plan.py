@@ -94,7 +94,7 @@ class Plan:
 
     def averaging(self, *, is_validated: bool) -> float:
         """Return the momentum of the average of the weights over the epochs; 0 for no average."""
-        if self.is_chunk:
+        if self.is_chunk or self.optimizer is None:
             return 0.0
         if self.weight_averaging is not None:
             return self.weight_averaging

@@ -92,9 +92,11 @@ def test_an_error_while_the_average_is_scored_leaves_the_weights():
         ({"max_epochs": 3}, True, 0.0),
         ({"max_epochs": 160}, True, 0.9),
         ({"is_chunk": True}, True, 0.0),
+        ({"optimizer": None}, True, 0.0),
         ({"weight_averaging": 0.3}, False, 0.3),
         ({"weight_averaging": 0.3, "schedule": Constant()}, True, 0.3),
         ({"weight_averaging": 0.3, "is_chunk": True}, False, 0.0),
+        ({"weight_averaging": 0.3, "optimizer": None}, False, 0.0),
     ],
 )
 def test_what_auto_stands_for(settings, is_validated, expected):

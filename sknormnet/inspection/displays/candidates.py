@@ -85,8 +85,7 @@ class CandidatesDisplay(Display):
         return self
 
     def _labels(self) -> list[str]:
-        """Return the parameters of each candidate, one per line."""
-        return [
-            "\n".join(f"{name}={value!r}" for name, value in candidate.items()) or "as given"
-            for candidate in self.candidates
-        ]
+        """Return the parameters of each candidate, one per line, without those that all share."""
+        lines = [[f"{name}={x!r}" for name, x in own.items()] for own in self.candidates]
+        shared = set.intersection(*map(set, lines)) if len(lines) > 1 else set()
+        return ["\n".join(x for x in own if x not in shared) or "as given" for own in lines]

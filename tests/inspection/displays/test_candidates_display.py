@@ -14,7 +14,8 @@ X, Y = load_iris(return_X_y=True)
 
 def test_weights_and_scores_are_drawn(pyplot):
     candidates = [{"keep_prob": 1.0}, {"keep_prob": 0.7, "alpha": 0.1}, {}]
-    network = NormNetClassifier((5,), max_iter=5)
+    candidates = [x | {"max_iter": 5} for x in candidates]
+    network = NormNetClassifier((5,))
     ensemble = NormNetEnsembleClassifier(network, candidates=candidates, cv=2, random_state=0)
     display = CandidatesDisplay.from_estimator(ensemble.fit(X, Y))
     of_weights, of_scores = display.axes_
@@ -24,6 +25,7 @@ def test_weights_and_scores_are_drawn(pyplot):
     assert_allclose(points.get_xdata(), ensemble.candidate_scores_)
     assert_allclose(line.get_xdata(), ensemble.oof_score_)
     labels = [label.get_text() for label in of_weights.get_yticklabels()]
+    # max_iter is the same for all.
     assert labels == ["keep_prob=1.0", "keep_prob=0.7\nalpha=0.1", "as given"]
     assert np.all(np.diff(points.get_ydata()) < 0)  # the first candidate is on top
 
