@@ -16,11 +16,12 @@ from threadpoolctl import ThreadpoolController
 from sknormnet._dataclasses import dataclass
 
 # Number of multiplications up to which a matrix product gets one BLAS thread. Ratios of the time
-# with two threads to the time with one, in float32 and float64, OpenBLAS, two idle cores:
-#   64 x 128 x 128 = 2^20    0.88 and 0.75, a gain of 4 and 12 us, negligible in a fit
-#   128 x 128 x 128 = 2^21   0.83 and 0.72
-#   256 x 128 x 128 = 2^22   0.60 and 0.60, as for all larger products
-SMALL_PRODUCT = 2**21
+# of a fit with one thread to that with two, in float32, OpenBLAS, two cores, idle and with one busy
+# process per core:
+#   64 x 448 x 128 (digits)    0.82 and 0.04
+#   256 x 128 x 128 = 2^22     1.11 and 0.04
+#   256 x 100 x 256            1.3
+SMALL_PRODUCT = 2**22
 
 
 class Limit:

@@ -206,6 +206,6 @@ def test_the_default_network_has_one_thread_for_small_data_only():
         return trainer_of(NormNetRegressor(), data[:n_rows]).largest_product
 
     # A tenth of the rows is held out.
-    sizes = [largest(n_rows) for n_rows in (1000, 1900, 4400, 20_000)]
+    sizes = [largest(n_rows) for n_rows in (1000, 4400, 9000, 20_000)]
     assert [size <= SMALL_PRODUCT for size in sizes] == [True, True, False, False]
     assert all(one <= other for one, other in pairwise(sizes))
