@@ -480,13 +480,12 @@ class Trainer(BaseTrainer):
 
         Returns whether an observer wants training to stop.
         """
-        state = self.state
-        state.n_samples_seen += descent.n_rows
-        state.n_steps += descent.n_steps
-        epoch = self.history.n_iter + 1
-        if self._average:
-            self._average.add_epoch()
-        with self._average.in_network() if self._average else nullcontext():
+        self.state.n_samples_seen += descent.n_rows
+        self.state.n_steps += descent.n_steps
+        epoch, average = self.history.n_iter + 1, self._average
+        if average:
+            average.add_epoch()
+        with average.in_network() if average else nullcontext():
             decision, stops = self._score_and_record(epoch, loss, descent)
         if epoch == self._pause_at or (decision.stops and epoch < self._pause_at):
             self.pause = self.snapshot()
