@@ -15,9 +15,9 @@ from threadpoolctl import ThreadpoolController
 
 from sknormnet._dataclasses import dataclass
 
-# Number of multiplications up to which a matrix product gets one BLAS thread. Ratios of the time
-# of a fit with one thread to that with two, in float32, OpenBLAS, two cores, idle and with one busy
-# process per core:
+# Number of multiplications up to which a matrix product gets one BLAS thread. Ratios of the time of
+# a fit with one thread to that with two (float32, OpenBLAS, two cores), on an idle machine and
+# beside one busy process per core, by the largest product:
 #   64 x 448 x 128 (digits)    0.82 and 0.04
 #   256 x 128 x 128 = 2^22     1.11 and 0.04
 #   256 x 100 x 256            1.3
