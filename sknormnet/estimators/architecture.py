@@ -18,7 +18,9 @@ from sknormnet.nn.network import Network
 # no more weight decay than 1, and, with so many rows per column, less dropout.
 MANY_ROWS, ROWS_PER_COLUMN = 1000, 20
 FEW_ROWS = 100  # fewer train without dropout
-INPUT_KEEP_PROB = 0.8  # where "auto" drops inputs
+# Where "auto" drops inputs, and with categorical columns: dropping a centered 0/1 input adds less
+# noise.
+INPUT_KEEP_PROB, INPUT_KEEP_PROB_OF_CATEGORIES = 0.8, 0.75
 OUTPUT = ACTIVATIONS["identity"]  # of the output layer, for init="auto"
 
 
@@ -44,6 +46,8 @@ class Architecture:
         One for each hidden layer; None for those of ``keep_prob="auto"``.
     input_keep_prob : float or None
         None for that of ``input_keep_prob="auto"``.
+    drops_inputs : bool
+        Whether "auto" drops inputs, however many rows there are.
     is_classifier : bool
     allows_dropout : bool
         Whether the solver allows dropout.
@@ -59,6 +63,7 @@ class Architecture:
     batchnorm_epsilon: float
     keep_probs: tuple[float, ...] | None
     input_keep_prob: float | None
+    drops_inputs: bool
     is_classifier: bool
     allows_dropout: bool
 
@@ -102,6 +107,7 @@ class Architecture:
             batchnorm_epsilon=float(parameters["batchnorm_epsilon"]),
             keep_probs=keep_probs,
             input_keep_prob=input_keep_prob,
+            drops_inputs=False,
             is_classifier=is_classifier,
             allows_dropout=is_stochastic,
         )
@@ -110,7 +116,7 @@ class Architecture:
         """Return the network, without starting values, for `n_rows` training rows."""
         for activation in self.activations:
             check_activation(self.owner, activation, dtype)
-        of_units, of_inputs = self._auto_keep_probs(n_rows, inputs.n_columns)
+        of_units, of_inputs = self._auto_keep_probs(inputs, n_rows)
         keep_probs, input_keep_prob = self.keep_probs, self.input_keep_prob
         if keep_probs is None:
             keep_probs = (of_units,) * len(self.hidden)
@@ -136,16 +142,17 @@ class Architecture:
         """Return the architecture with dropout of inputs, unless a parameter sets dropout."""
         if self.keep_probs is not None or self.input_keep_prob is not None:
             return self
-        return replace(self, input_keep_prob=INPUT_KEEP_PROB)
+        return replace(self, drops_inputs=True)
 
-    def _auto_keep_probs(self, n_rows: float, n_columns: int) -> tuple[float, float]:
+    def _auto_keep_probs(self, inputs: InputEncoder, n_rows: float) -> tuple[float, float]:
         """Return what "auto" stands for: for hidden units, and for inputs."""
         if self.keep_probs is not None or not self.allows_dropout or n_rows < FEW_ROWS:
             return 1.0, 1.0
-        is_wide = n_rows < ROWS_PER_COLUMN * n_columns
+        is_wide = n_rows < ROWS_PER_COLUMN * inputs.n_columns
         of_units = 0.6 if is_wide or n_rows < MANY_ROWS else 0.8
+        of_inputs = INPUT_KEEP_PROB if inputs.categorical is None else INPUT_KEEP_PROB_OF_CATEGORIES
         drops_inputs = self.is_classifier and (is_wide or n_rows < MANY_ROWS / 2)
-        return of_units, INPUT_KEEP_PROB if drops_inputs else 1.0
+        return of_units, of_inputs if drops_inputs or self.drops_inputs else 1.0
 
 
 def _hidden_sizes(sizes: Any) -> tuple[int, ...]:

@@ -136,7 +136,8 @@ class NormNetRegressor(RegressorMixin, IntervalMixin, BaseNormNet):
           range from -3 to 3, ``z / sqrt(1 + (z / 3)**2)``
         - None: ``z = x``, as in MLP, for inputs that are scaled before
 
-        A constant feature becomes 0. Features of a sparse X are divided by the root mean square
+        With a scale, the 0/1 inputs of categorical features are centered, but not divided. A
+        constant feature becomes 0. Features of a sparse X are divided by the root mean square
         of their nonzero values, and not centered. In `partial_fit`, the scale is that of all
         calls so far, measured on up to 1,000 rows of each call after the first.
 
@@ -186,10 +187,11 @@ class NormNetRegressor(RegressorMixin, IntervalMixin, BaseNormNet):
 
     input_keep_prob : float or 'auto', default='auto'
         Probability of keeping an input in a training step, in (0, 1]; see `keep_prob`. 'auto' is
-        0.8 for a classifier with fewer than 500 rows or 20 rows per column, and for fewer than
-        1,000 rows that show no curves: no rows are held out, X is dense, and curves improve the
-        predictions of a ridge regression by less than 12%, or 4% in regression. It is 1.0
-        for all other tables, for fewer than 100 rows, and if `keep_prob` is not 'auto'.
+        0.8, or 0.75 with categorical features, for a classifier with fewer than 500 rows or 20
+        rows per column, and for fewer than 1,000 rows that show no curves: no rows are held out, X
+        is dense, and curves improve the predictions of a ridge regression by less than 12%, or 4%
+        in regression. It is 1.0 for all other tables, for fewer than 100 rows, and if `keep_prob`
+        is not 'auto'.
 
     solver : str or Optimizer, default='adamw'
         Algorithm that minimizes the loss. All but 'lbfgs' train on minibatches. A name, or a

@@ -22,8 +22,10 @@ class CategoricalEncoder:
     Unknown levels are also "other". So are levels, and missing values, without a training row.
 
     A column with up to `one_hot_max` levels becomes a 0/1 input for each, or a single one for two
-    levels. Rare levels share the input of the first of them. Without rare levels, "other" is 0
-    in all inputs of the column, and 0.5 in a single one.
+    levels. Rare levels share the input of the first of them. With ``centered=True``, the mean of
+    the training rows is subtracted from each input: a network learns faster from inputs with a
+    mean of 0, and dropout replaces an input by its mean. Without rare levels, "other" is the mean
+    of a single input. In several inputs, it is 0: the mean if they are centered, and else no level.
 
     Other columns stay level numbers, for an embedding: those of the levels, then one for missing
     values, then one for "other".
@@ -44,6 +46,8 @@ class CategoricalEncoder:
         Their shares of the training weight.
     dtype : dtype
         Working precision.
+    centered : bool, default=False
+        False in states of earlier versions.
     """
 
     n_levels: tuple[int, ...]
@@ -51,6 +55,7 @@ class CategoricalEncoder:
     table: np.ndarray
     shares: np.ndarray
     dtype: np.dtype
+    centered: bool = False
 
     @property
     def embedded(self) -> tuple[int, ...]:
@@ -101,13 +106,34 @@ class CategoricalEncoder:
         places += w.starts
         found = w.table.take(places)
         n_single, n_embedded = len(w.single), len(w.embedded)
+        n_zero_one = n_single + len(w.owner)
         if n_single:
             y[..., :n_single] = found.take(w.single, axis=-1)
         if len(w.owner):
-            zero_one = y[..., n_single : n_single + len(w.owner)]
-            np.equal(found.take(w.owner, axis=-1), w.number, out=zero_one)
+            np.equal(found.take(w.owner, axis=-1), w.number, out=y[..., n_single:n_zero_one])
+        if self.centered:
+            y[..., :n_zero_one] -= w.means
+            if (is_other := found < 0).any():
+                is_other = is_other.take(w.owner, axis=-1)
+                np.copyto(y[..., n_single:n_zero_one], 0, where=is_other)
         if n_embedded:
             y[..., -n_embedded:] = found.take(w.embedded, axis=-1)
+
+    @cached_property
+    def means(self) -> np.ndarray:
+        """Mean of each 0/1 input over the training rows, of shape (..., 1, n_zero_one).
+
+        Rows that are "other" do not count where no input stands for them.
+        """
+        singles, several = [], []
+        for column, n_inputs in enumerate(self.n_inputs):
+            own = self.entries(column)
+            share, entry = self.shares[..., own, None], self.table[..., own, None]
+            if n_inputs == 1:
+                singles.append(_weighted_mean(entry, share))
+            elif n_inputs > 1:
+                several.append(_weighted_mean(entry == np.arange(n_inputs), share * (entry >= 0)))
+        return np.concatenate([*singles, *several, self.shares[..., None, :0]], axis=-1)
 
     @cached_property
     def _working(self) -> SimpleNamespace:
@@ -122,10 +148,18 @@ class CategoricalEncoder:
         n_of_many = np.where(n_inputs > 1, n_inputs, 0)
         w.owner = np.repeat(np.arange(len(n_inputs)), n_of_many)
         w.number = np.concatenate([np.arange(n) for n in n_of_many]).astype(self.dtype)
+        w.means = self.means.astype(self.dtype)
         return w
 
     def __getstate__(self) -> dict:
-        return {name: x for name, x in vars(self).items() if name != "_working"}
+        return {name: x for name, x in vars(self).items() if name not in ("_working", "means")}
+
+
+def _weighted_mean(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return means over the second last axis, which is kept; 0 without any weight."""
+    total = weight.sum(axis=-2, keepdims=True)
+    means = (x * weight).sum(axis=-2, keepdims=True)
+    return np.divide(means, total, out=np.zeros_like(means), where=total > 0)
 
 
 def fit_categorical(
@@ -135,6 +169,7 @@ def fit_categorical(
     *,
     one_hot_max: int,
     keep_absent: bool = False,
+    centered: bool = False,
     dtype,
 ) -> CategoricalEncoder:
     """Fit the encoder of categorical columns, with `n_levels` levels each."""
@@ -146,6 +181,7 @@ def fit_categorical(
         np.concatenate(tables),
         np.concatenate(shares),
         np.dtype(dtype),
+        centered,
     )
 
 
@@ -175,12 +211,16 @@ def _table(share: np.ndarray, one_hot_max: int, keep_absent: bool) -> tuple[int,
     if n_inputs > one_hot_max:
         table[is_other] = n_levels + 1
         return 0, table
+    is_single = n_inputs <= 2
+    known = np.where(is_other, 0, share)
     # Rare levels share the input of the first of them.
-    shared = table[is_other & (share > 0) & (table >= 0)]
-    table[is_other] = shared[0] if len(shared) else 0.5 if n_inputs == 2 else -1
-    if n_inputs == 1:  # 1 for the level, 0 for others
-        table += 1
-    return 1 if n_inputs == 2 else n_inputs, table
+    if (is_rare_level := is_other & (share > 0) & (table >= 0)).any():
+        table[is_other] = table[is_rare_level][0]
+    elif is_single:
+        table[is_other] = np.average(table, weights=known) if known.any() else 0.5
+    else:
+        table[is_other] = -1
+    return 1 if is_single else n_inputs, table
 
 
 def rare(share: np.ndarray) -> np.ndarray:

@@ -62,6 +62,7 @@ def _check_categorical(encoder: CategoricalEncoder) -> None:
     n_entries = sum(n_levels) + FIRST * len(n_levels)
     _check(encoder.table.shape == encoder.shares.shape == (n_entries,), "table and shares")
     _check(np.isfinite(encoder.table).all(), "table")
+    _check(type(encoder.centered) is bool, "centered")
     for k, n in enumerate(n_inputs):
         _check(0 <= n <= n_levels[k] + 1, "n_inputs")
         if n == 0:

@@ -39,10 +39,10 @@ class InputEncoder:
     >>> ages_and_colors = np.array([[20.0, 0], [30.0, 1], [np.nan, 2], [40.0, 1]])
     >>> encoder = fit_inputs(ages_and_colors, n_levels=[0, 3])
     >>> encoder.encode(ages_and_colors).round(2)
-    array([[-1.22,  0.  ,  1.  ,  0.  ,  0.  ],
-           [ 0.  ,  0.  ,  0.  ,  1.  ,  0.  ],
-           [ 0.  ,  1.  ,  0.  ,  0.  ,  1.  ],
-           [ 1.22,  0.  ,  0.  ,  1.  ,  0.  ]])
+    array([[-1.22,  0.  ,  0.75, -0.5 , -0.25],
+           [ 0.  ,  0.  , -0.25,  0.5 , -0.25],
+           [ 0.  ,  1.  , -0.25, -0.5 ,  0.75],
+           [ 1.22,  0.  , -0.25,  0.5 , -0.25]])
     """
 
     n_features_in: int

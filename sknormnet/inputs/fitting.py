@@ -51,7 +51,7 @@ def fit_inputs(
         For each column, its number of levels, or 0 if it is numeric. None if all are numeric.
     scale : {"standard", "robust"} or None
         Mean and standard deviation; median and interquartile range, followed by smooth clipping;
-        or no scale.
+        or no scale. With a scale, 0/1 inputs of categories are centered.
     n_bins : int
         Bins of each numeric column with more than two distinct values, or without a target with
         more distinct values than bins.
@@ -92,6 +92,7 @@ def fit_inputs(
             counts[~is_numeric],
             one_hot_max=one_hot_max,
             keep_absent=keep_absent,
+            centered=scale is not None,
             dtype=dtype,
         )
         missing_share[~is_numeric] = categorical.missing_share

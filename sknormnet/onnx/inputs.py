@@ -186,13 +186,18 @@ def _encoded_levels(
     n_inputs = np.array(encoder.n_inputs)
     single, several = np.flatnonzero(n_inputs == 1), np.where(n_inputs > 1, n_inputs, 0)
     parts, rows = [], None
+    means = encoder.means if encoder.centered else np.zeros_like(encoder.means)
     if single.size:
-        parts.append(graph.cast(graph.add("Gather", found, single, axis=1)))
+        values = graph.cast(graph.add("Gather", found, single, axis=1))
+        parts.append(graph.add("Sub", values, means[:, : single.size]))
     if several.any():
         owner = np.repeat(np.arange(len(several)), several)
         places = graph.cast(graph.add("Gather", found, owner, axis=1), np.int64)
         number = np.concatenate([np.arange(n) for n in several])
-        parts.append(graph.cast(graph.add("Equal", places, number)))
+        zero_one = graph.cast(graph.add("Equal", places, number))
+        centered = graph.add("Sub", zero_one, means[:, single.size :])
+        is_other = graph.add("Less", places, np.zeros(1, np.int64))
+        parts.append(graph.add("Where", is_other, 0.0, centered))
     if encoder.embedded:
         rows = graph.cast(graph.add("Gather", found, encoder.embedded, axis=1), np.int64)
     return parts, rows

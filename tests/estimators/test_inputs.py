@@ -136,13 +136,15 @@ def test_bool_inputs():
     for given in (X > 0, sparse.csr_array(X > 0), pd.DataFrame(X > 0)):
         model = NormNetClassifier(**settings).fit(given, Y)
         assert_allclose(model.predict_proba(given), expected.predict_proba(X > 0), atol=1e-6)
-    # Booleans are numbers in an array, and categories, which have no scale, in a DataFrame.
+    # Booleans are numbers in an array, and categories, which are centered only, in a DataFrame.
     numbers = NormNetClassifier(**SETTINGS).fit((X > 0).astype(float), Y)
     model = NormNetClassifier(**SETTINGS).fit(X > 0, Y)
     assert_array_equal(model.predict_proba(X > 0), numbers.predict_proba(X > 0))
+    centered = (X > 0) - (X > 0).mean(axis=0)
+    expected = NormNetClassifier(**settings).fit(centered, Y)
     model.fit(pd.DataFrame(X > 0), Y)
     found = model.predict_proba(pd.DataFrame(X > 0))
-    assert_allclose(found, expected.predict_proba(X > 0), atol=1e-9)
+    assert_allclose(found, expected.predict_proba(centered), atol=1e-9)
 
 
 def test_sparse_inputs_with_dropout_on_them():

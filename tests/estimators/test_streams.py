@@ -62,9 +62,12 @@ def test_the_first_chunk_does_no_lasting_harm(first, settings, scale_inputs):
     # The levels are given, because few rows do not have all of them.
     settings = settings | {"categories": {"color": ["blue", "green", "red"]}}
     model = clone(MODEL).set_params(**settings, scale_inputs=scale_inputs)
-    later = slice(N_CHUNK, None)
-    found = streamed(model, table, Y, cuts).score(table[later], Y[later])
-    assert found > streamed(model, X, Y, CHUNKS).score(X[later], Y[later]) - 0.1
+    later, losses = slice(N_CHUNK, None), []
+    for seed in range(4):
+        model.set_params(random_state=seed)
+        found = streamed(model, table, Y, cuts).score(table[later], Y[later])
+        losses.append(streamed(model, X, Y, CHUNKS).score(X[later], Y[later]) - found)
+    assert np.mean(losses) < 0.1
 
 
 def test_the_scale_is_that_of_all_rows():

@@ -172,32 +172,54 @@ def test_huge_values_do_not_change_other_rows():
 
 def test_few_levels_become_one_input_each():
     X = np.array([[0.0], [1], [2], [np.nan]] * 5)
-    encoder = fit_inputs(X, n_levels=[3])
+    encoder = fit_inputs(X, n_levels=[3], scale=None)
     rows = np.array([[2.0], [0], [np.nan], [-1]])
     assert_array_equal(encoder.encode(rows), [[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0] * 4])
 
 
 def test_two_levels_become_one_input():
-    X = np.array([[0.0], [1]] * 5)
-    encoder = fit_inputs(X, n_levels=[2])
+    X = np.array([[0.0], [1], [1], [1]] * 5)
+    encoder = fit_inputs(X, n_levels=[2], scale=None)
     rows = np.array([[0.0], [1], [-1], [np.nan]])
-    assert_array_equal(encoder.encode(rows), [[0], [1], [0.5], [0.5]])
+    assert_allclose(encoder.encode(rows), [[0], [1], [0.75], [0.75]])
 
 
-def test_a_single_level():
-    encoder = fit_inputs(np.zeros((5, 1)), n_levels=[1])
-    assert_array_equal(encoder.encode(np.array([[0.0], [-1], [np.nan]])), [[1], [0], [0]])
+@pytest.mark.parametrize("scale", ["standard", "robust"])
+@DTYPES
+def test_with_a_scale_levels_are_centered_and_unknown_ones_are_the_mean(scale, dtype):
+    X = np.array([[0, 0.0], [0, 1], [0, 2], [1, np.nan], [1, 2]] * 5, dtype)
+    weight = RNG.uniform(0, 1, len(X))
+    given = {"n_levels": [2, 3], "weight": weight, "dtype": dtype}
+    plain, encoder = (fit_inputs(X, scale=x, **given) for x in (None, scale))
+    found = encoder.encode(X)
+    zero_one = plain.encode(X)
+    assert_allclose(found, zero_one - np.average(zero_one, axis=0, weights=weight), atol=1e-6)
+    assert_allclose(np.average(found, axis=0, weights=weight), 0, atol=1e-6)
+    unknown = np.array([[-1, -1], [np.nan, 2]], dtype)
+    assert_allclose(encoder.encode(unknown), [[0] * 5, [0, *found[2, 1:]]], atol=1e-7)
+
+
+def test_levels_that_are_unknown_in_training_do_not_shift_the_mean():
+    X = np.array([[0.0], [1], [2], [-1]] * 5)
+    found = fit_inputs(X, n_levels=[3]).encode(X)
+    assert_allclose(found[:4], [*(np.eye(3) - 1 / 3), [0, 0, 0]])
+
+
+@EVERY_SCALE
+def test_a_single_level_says_nothing(scale):
+    encoder = fit_inputs(np.zeros((5, 1)), n_levels=[1], scale=scale)
+    assert_array_equal(encoder.encode(np.array([[0.0], [-1], [np.nan]])), [[0], [0], [0]])
 
 
 def test_rare_levels_stand_for_unknown_and_missing_ones():
     codes = np.repeat([0, 1, 2, 3, 4], [500, 300, 190, 5, 5])[:, None] * 1.0
-    encoder = fit_inputs(codes, n_levels=[5])
+    encoder = fit_inputs(codes, n_levels=[5], scale=None)
     rows = np.array([[0.0], [2], [3], [4], [-1], [np.nan]])
     y = encoder.encode(rows)
     assert_array_equal(y.argmax(axis=1), [0, 2, 3, 3, 3, 3])
     assert_array_equal(y.sum(axis=1), 1)
     # One rare level alone says nothing about others.
-    encoder = fit_inputs(codes[:-5], n_levels=[5])
+    encoder = fit_inputs(codes[:-5], n_levels=[5], scale=None)
     assert_array_equal(encoder.encode(rows[3:]), np.zeros((3, 5)))
     assert_array_equal(encoder.encode(rows[2:3]), [[0, 0, 0, 1, 0]])
 
@@ -222,7 +244,7 @@ def test_many_levels_stay_numbers():
 def test_levels_without_training_rows_are_unknown():
     X = np.array([[0.0], [1], [2], [3]] * 5)
     rows = np.flatnonzero(X[:, 0] < 3)
-    encoder = fit_inputs(X, rows=rows, n_levels=[4])
+    encoder = fit_inputs(X, rows=rows, n_levels=[4], scale=None)
     assert_array_equal(encoder.encode(X[:4]), np.diag([1, 1, 1, 0]))
 
 
