@@ -18,8 +18,8 @@ from sknormnet.nn.network import Network
 # no more weight decay than 1, and, with so many rows per column, less dropout.
 MANY_ROWS, ROWS_PER_COLUMN = 1000, 20
 FEW_ROWS = 100  # fewer train without dropout
-# Where "auto" drops inputs, and with categorical columns: dropping a centered 0/1 input adds less
-# noise.
+# Where "auto" drops inputs: without categorical columns, and with some. Their 0/1 inputs are
+# centered, so dropping them adds less noise.
 INPUT_KEEP_PROB, INPUT_KEEP_PROB_OF_CATEGORIES = 0.8, 0.75
 OUTPUT = ACTIVATIONS["identity"]  # of the output layer, for init="auto"
 

@@ -112,7 +112,7 @@ class CategoricalEncoder:
         if len(w.owner):
             np.equal(found.take(w.owner, axis=-1), w.number, out=y[..., n_single:n_zero_one])
         if self.centered:
-            y[..., :n_zero_one] -= w.means
+            y[..., :n_zero_one] -= w.center
             if (is_other := found < 0).any():
                 is_other = is_other.take(w.owner, axis=-1)
                 np.copyto(y[..., n_single:n_zero_one], 0, where=is_other)
@@ -120,10 +120,11 @@ class CategoricalEncoder:
             y[..., -n_embedded:] = found.take(w.embedded, axis=-1)
 
     @cached_property
-    def means(self) -> np.ndarray:
-        """Mean of each 0/1 input over the training rows, of shape (..., 1, n_zero_one).
+    def center(self) -> np.ndarray:
+        """What is subtracted from the 0/1 inputs, of shape (..., 1, n_zero_one).
 
-        Rows that are "other" do not count where no input stands for them.
+        It is the mean of each over the training rows, without rows of "other" that no input stands
+        for; and 0 with ``centered=False``.
         """
         singles, several = [], []
         for column, n_inputs in enumerate(self.n_inputs):
@@ -133,7 +134,8 @@ class CategoricalEncoder:
                 singles.append(_weighted_mean(entry, share))
             elif n_inputs > 1:
                 several.append(_weighted_mean(entry == np.arange(n_inputs), share * (entry >= 0)))
-        return np.concatenate([*singles, *several, self.shares[..., None, :0]], axis=-1)
+        means = np.concatenate([*singles, *several, self.shares[..., None, :0]], axis=-1)
+        return means if self.centered else np.zeros_like(means)
 
     @cached_property
     def _working(self) -> SimpleNamespace:
@@ -148,11 +150,11 @@ class CategoricalEncoder:
         n_of_many = np.where(n_inputs > 1, n_inputs, 0)
         w.owner = np.repeat(np.arange(len(n_inputs)), n_of_many)
         w.number = np.concatenate([np.arange(n) for n in n_of_many]).astype(self.dtype)
-        w.means = self.means.astype(self.dtype)
+        w.center = self.center.astype(self.dtype)
         return w
 
     def __getstate__(self) -> dict:
-        return {name: x for name, x in vars(self).items() if name not in ("_working", "means")}
+        return {name: x for name, x in vars(self).items() if name not in ("_working", "center")}
 
 
 def _weighted_mean(x: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -186,16 +186,15 @@ def _encoded_levels(
     n_inputs = np.array(encoder.n_inputs)
     single, several = np.flatnonzero(n_inputs == 1), np.where(n_inputs > 1, n_inputs, 0)
     parts, rows = [], None
-    means = encoder.means if encoder.centered else np.zeros_like(encoder.means)
     if single.size:
         values = graph.cast(graph.add("Gather", found, single, axis=1))
-        parts.append(graph.add("Sub", values, means[:, : single.size]))
+        parts.append(graph.add("Sub", values, encoder.center[:, : single.size]))
     if several.any():
         owner = np.repeat(np.arange(len(several)), several)
         places = graph.cast(graph.add("Gather", found, owner, axis=1), np.int64)
         number = np.concatenate([np.arange(n) for n in several])
         zero_one = graph.cast(graph.add("Equal", places, number))
-        centered = graph.add("Sub", zero_one, means[:, single.size :])
+        centered = graph.add("Sub", zero_one, encoder.center[:, single.size :])
         is_other = graph.add("Less", places, np.zeros(1, np.int64))
         parts.append(graph.add("Where", is_other, 0.0, centered))
     if encoder.embedded:
