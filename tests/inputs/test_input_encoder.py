@@ -359,6 +359,18 @@ def test_encoders_of_a_stack(scale, dtype):
         assert_array_equal(y, encoder.encode(X))
 
 
+def test_unknown_levels_are_the_mean_in_each_network_of_a_stack():
+    Xs = RNG.integers(0, [3, 2], (4, 60, 2)) * 1.0
+    stack = InputEncoder.stacked([fit_inputs(X, n_levels=[3, 2]) for X in Xs])
+    y = stack.encode(Xs)
+    assert_allclose(y.mean(axis=1), 0, atol=1e-12)
+    assert np.abs(y[0, :, :3] - y[1, :, :3]).min() > 0  # each has its own mean
+    Xs[:, ::2] = -1
+    found = stack.encode(Xs)
+    assert_array_equal(found[:, 1::2], y[:, 1::2])
+    assert_array_equal(found[:, ::2], 0)
+
+
 def test_encoders_of_other_structure_have_another_stacking_key():
     X = mixed()
     keys = {
@@ -377,7 +389,9 @@ def test_pickles_encode_the_same():
     expected = encoder.encode(X)
     again = pickle.loads(pickle.dumps(encoder))
     assert_array_equal(again.encode(X), expected)
-    assert "_working" not in vars(pickle.loads(pickle.dumps(encoder)).numeric)
+    again = pickle.loads(pickle.dumps(encoder))
+    assert "_working" not in vars(again.numeric)
+    assert not {"_working", "center"} & vars(again.categorical).keys()
 
 
 # --------------------------------------------------------------------------------- sparse
