@@ -356,8 +356,8 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
         rows, held_out = _standardized(scaling, rows, held_out)
         dtype = self._choose_dtype(rows, settings, n_given)
         self._check_range(rows, held_out, settings, dtype, is_split=is_split)
-        if held_out is None and self._is_nearly_linear(rows, settings, shared):
-            settings = settings.for_lines()
+        if held_out is None:
+            settings = self._adapted(rows, settings, shared)
         inputs = self._choose_inputs(rows, settings, dtype, shared)
         fit = PreparedFit(settings, rows, held_out, loss, n_outputs, scaling, inputs, dtype, saved)
         fit.progress = progress or fit.progress
@@ -656,15 +656,18 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
                 stacklevel=4,
             )
 
-    def _is_nearly_linear(self, rows: Rows, settings: Settings, shared: dict | None) -> bool:
-        """Return whether few rows show no curves, if some setting depends on that."""
+    def _adapted(self, rows: Rows, settings: Settings, shared: dict | None) -> Settings:
+        """Return the settings for few rows that show no curves, if some depend on that."""
         if settings.call is Call.CHUNK or not settings.adapts_to_lines:
-            return False
+            return settings
         # It imports linear models, which would be a third of the time of `import sknormnet`.
-        from sknormnet.estimators.linearity import is_nearly_linear
+        from sknormnet.estimators.linearity import examined
 
-        n_levels = self._n_levels(rows.X.shape[1])
-        return is_nearly_linear(rows, n_levels, shared, is_classifier=is_classifier(self))
+        n_levels, is_class = self._n_levels(rows.X.shape[1]), is_classifier(self)
+        curves = examined(rows, n_levels, shared, is_classifier=is_class)
+        if curves is None or not curves.are_absent(is_classifier=is_class):
+            return settings
+        return settings.for_lines(is_noise=curves.leave_noise)
 
     def _choose_inputs(
         self, rows: Rows, settings: Settings, dtype: np.dtype, shared: dict | None

@@ -125,11 +125,18 @@ class Settings:
     @property
     def adapts_to_lines(self) -> bool:
         """Whether `for_lines` makes a difference."""
-        return self.is_stochastic and self.for_lines() != self
+        return self.is_stochastic and self.for_lines(is_noise=False) != self
 
-    def for_lines(self) -> Settings:
-        """Return the settings for targets that curves do not predict better than straight lines."""
-        settings = replace(self, architecture=self.architecture.dropping_inputs())
+    def for_lines(self, *, is_noise: bool) -> Settings:
+        """Return the settings for targets that curves do not predict better than straight lines.
+
+        Parameters
+        ----------
+        is_noise : bool
+            Whether neither predicts much.
+        """
+        architecture = self.architecture.dropping_inputs(is_noise=is_noise)
+        settings = replace(self, architecture=architecture)
         if self.architecture.is_classifier:
             return settings
         bins, frequencies = self.input_bins, self.input_frequencies

@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from sknormnet import NormNetClassifier, NormNetRegressor, PackedGridSearchCV
 from sknormnet.estimators import linearity
-from sknormnet.estimators.linearity import gain_of_curves
+from sknormnet.estimators.linearity import curves
 
 N_ROWS = 600
 SMALL = {"hidden_layer_sizes": (5,), "max_iter": 1, "random_state": 0}
@@ -29,7 +29,7 @@ CURVES = {
 @pytest.fixture
 def not_examined(monkeypatch):
     """Let a fit fail that examines whether there are curves."""
-    monkeypatch.delattr(linearity, "gain_of_curves")
+    monkeypatch.delattr(linearity, "curves")
 
 
 def assert_equal_networks(model, other):
@@ -37,7 +37,11 @@ def assert_equal_networks(model, other):
         assert_array_equal(found, expected)
 
 
-# -------------------------------------------------------------------------------------- the gain
+# ------------------------------------------------------------------- the gain, and what is noise
+
+
+def gain_of_curves(X, y, weight=None):
+    return curves(X, y, weight).gain
 
 
 @pytest.mark.parametrize("n_targets", [1, 3])
@@ -70,8 +74,20 @@ def test_no_gain_without_usable_inputs(inputs):
     assert gain_of_curves(inputs, np.arange(50.0)) == 0
 
 
-def test_a_constant_has_no_gain():
-    assert gain_of_curves(X, np.zeros(N_ROWS)) == 0
+def test_a_constant_has_no_gain_and_is_no_noise():
+    assert curves(X, np.zeros(N_ROWS)) == (0, 1)
+
+
+@pytest.mark.parametrize("signal", [X[:, 0], X[:, 0] ** 2], ids=["line", "square"])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6, 0.9])
+def test_the_share_that_is_no_noise(signal, share):
+    y = np.sqrt(share) * signal / signal.std() + np.sqrt(1 - share) * NOISE
+    assert curves(X, y).explained == pytest.approx(share, abs=0.05)
+    targets = np.column_stack([1 + 3 * y, -3 * y])
+    assert curves(X, targets).explained == pytest.approx(share, abs=0.05)
+    weight = np.repeat([1.0, 1e-9], N_ROWS // 2)
+    found = curves(X, np.where(weight == 1, y, NOISE), weight).explained
+    assert found == pytest.approx(curves(X[: N_ROWS // 2], y[: N_ROWS // 2]).explained, abs=0.05)
 
 
 # ------------------------------------------------------------------------------------ what follows
@@ -90,6 +106,20 @@ def test_settings_of_a_classifier(y, keep_prob):
     y = np.where(y > 0, "up", "down")
     models = [
         NormNetClassifier(**SMALL | given).fit(X, y)
+        for given in ({}, {"input_keep_prob": keep_prob})
+    ]
+    assert_equal_networks(*models)
+
+
+@pytest.mark.parametrize(("flipped", "keep_prob"), [(0.05, 0.8), (0.2, 0.55)])
+@pytest.mark.parametrize("table", [X, pd.DataFrame(X).assign(word=np.tile(["a", "b"], 300))])
+def test_a_classifier_drops_more_inputs_if_most_is_noise(table, flipped, keep_prob):
+    y = (LINES > 0) ^ (np.random.default_rng(1).random(N_ROWS) < flipped)
+    if flipped < 0.1 and isinstance(table, pd.DataFrame):
+        keep_prob = 0.75  # with categories
+    table = table if table is X else table.rename(columns=str)
+    models = [
+        NormNetClassifier(**SMALL | given).fit(table, y)
         for given in ({}, {"input_keep_prob": keep_prob})
     ]
     assert_equal_networks(*models)
@@ -152,9 +182,9 @@ def test_a_packed_search_examines_each_fold_once(monkeypatch):
 
     def spy(X, y, weight):
         seen.append(len(X))
-        return gain_of_curves(X, y, weight)
+        return curves(X, y, weight)
 
-    monkeypatch.setattr(linearity, "gain_of_curves", spy)
+    monkeypatch.setattr(linearity, "curves", spy)
     search = PackedGridSearchCV(
         NormNetRegressor(**SMALL), {"alpha": [0.0, 1.0, 2.0]}, cv=3, refit=False
     )
