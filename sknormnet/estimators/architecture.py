@@ -18,10 +18,9 @@ from sknormnet.nn.network import Network
 # no more weight decay than 1, and, with so many rows per column, less dropout.
 MANY_ROWS, ROWS_PER_COLUMN = 1000, 20
 FEW_ROWS = 100  # fewer train without dropout
-# Where "auto" drops inputs: without categorical columns, and with some. Their 0/1 inputs are
-# centered, so dropping them adds less noise.
-INPUT_KEEP_PROB, INPUT_KEEP_PROB_OF_CATEGORIES = 0.8, 0.75
-INPUT_KEEP_PROB_OF_NOISE = 0.55  # of a classifier whose classes are mostly noise
+# Where "auto" drops inputs: without categorical columns, and with some, whose centered 0/1 inputs
+# add less noise when they are dropped; and for classes that are mostly noise.
+INPUT_KEEP_PROB, INPUT_KEEP_PROB_OF_CATEGORIES, INPUT_KEEP_PROB_OF_NOISE = 0.8, 0.75, 0.55
 OUTPUT = ACTIVATIONS["identity"]  # of the output layer, for init="auto"
 
 
@@ -47,8 +46,8 @@ class Architecture:
         One for each hidden layer; None for those of ``keep_prob="auto"``.
     input_keep_prob : float or None
         None for that of ``input_keep_prob="auto"``.
-    drops_inputs, is_for_noise : bool
-        Whether "auto" drops inputs, however many rows there are, and whether it drops many.
+    drops_inputs : bool
+        Whether ``input_keep_prob="auto"`` drops inputs, however many rows there are.
     is_classifier : bool
     allows_dropout : bool
         Whether the solver allows dropout.
@@ -65,7 +64,6 @@ class Architecture:
     keep_probs: tuple[float, ...] | None
     input_keep_prob: float | None
     drops_inputs: bool
-    is_for_noise: bool
     is_classifier: bool
     allows_dropout: bool
 
@@ -110,7 +108,6 @@ class Architecture:
             keep_probs=keep_probs,
             input_keep_prob=input_keep_prob,
             drops_inputs=False,
-            is_for_noise=False,
             is_classifier=is_classifier,
             allows_dropout=is_stochastic,
         )
@@ -141,15 +138,16 @@ class Architecture:
             dtype=dtype,
         )
 
-    def dropping_inputs(self, *, is_noise: bool) -> "Architecture":
+    def dropping_inputs(self, *, are_noisy: bool) -> "Architecture":
         """Return the architecture with dropout of inputs, unless a parameter sets dropout.
 
-        For a classifier, `is_noise` tells whether its classes are mostly noise.
+        A classifier drops more of them if its targets are mostly noise.
         """
         if self.keep_probs is not None or self.input_keep_prob is not None:
             return self
-        is_for_noise = is_noise and self.is_classifier
-        return replace(self, drops_inputs=True, is_for_noise=is_for_noise)
+        if are_noisy and self.is_classifier:
+            return replace(self, input_keep_prob=INPUT_KEEP_PROB_OF_NOISE)
+        return replace(self, drops_inputs=True)
 
     def _auto_keep_probs(self, inputs: InputEncoder, n_rows: float) -> tuple[float, float]:
         """Return what "auto" stands for: for hidden units, and for inputs."""
@@ -160,8 +158,6 @@ class Architecture:
         drops_inputs = self.is_classifier and (is_wide or n_rows < MANY_ROWS / 2)
         if not (drops_inputs or self.drops_inputs):
             return of_units, 1.0
-        if self.is_for_noise:
-            return of_units, INPUT_KEEP_PROB_OF_NOISE
         has_categories = inputs.categorical is not None
         return of_units, INPUT_KEEP_PROB_OF_CATEGORIES if has_categories else INPUT_KEEP_PROB
 

@@ -663,11 +663,11 @@ class BaseNormNet(FittedNetworks, ConformalMixin, CallbackSupportMixin, BaseEsti
         # It imports linear models, which would be a third of the time of `import sknormnet`.
         from sknormnet.estimators.linearity import examined
 
-        n_levels, is_class = self._n_levels(rows.X.shape[1]), is_classifier(self)
-        curves = examined(rows, n_levels, shared, is_classifier=is_class)
-        if curves is None or not curves.are_absent(is_classifier=is_class):
+        kind = {"is_classifier": is_classifier(self)}
+        curves = examined(rows, self._n_levels(rows.X.shape[1]), shared, **kind)
+        if curves is None or not curves.are_absent(**kind):
             return settings
-        return settings.for_lines(is_noise=curves.leave_noise)
+        return settings.for_lines(are_noisy=curves.are_noisy)
 
     def _choose_inputs(
         self, rows: Rows, settings: Settings, dtype: np.dtype, shared: dict | None

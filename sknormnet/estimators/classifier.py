@@ -194,9 +194,9 @@ class NormNetClassifier(ClassifierMixin, SetMixin, BaseNormNet):
         0.8, or 0.75 with categorical features, for a classifier with fewer than 500 rows or 20
         rows per column, and for fewer than 1,000 rows that show no curves: no rows are held out, X
         is dense, and curves improve the predictions of a ridge regression by less than 12%, or 4%
-        in regression. It is 0.55 for a classifier with 500 to 999 such rows if ridge regressions
-        predict less than 40% of the variance of the classes, 1.0 for all other tables, for fewer
-        than 100 rows, and if `keep_prob` is not 'auto'.
+        in regression. It is 0.55 for 500 to 999 such rows of a classifier if ridge regressions
+        predict less than 40% of the variance of the classes. It is 1.0 for all other tables, for
+        fewer than 100 rows, and if `keep_prob` is not 'auto'.
 
     label_smoothing : float, default=0.0
         Fraction of each target, in [0, 1), that is spread evenly over all classes [8]_. It

@@ -9,6 +9,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.preprocessing import StandardScaler
 
 from sknormnet.estimators.architecture import FEW_ROWS, MANY_ROWS
+from sknormnet.estimators.precision import weighted_mean_and_std
 from sknormnet.estimators.prepared import found_once
 from sknormnet.estimators.rows import Rows
 from sknormnet.inputs import fit_inputs
@@ -47,8 +48,8 @@ class Curves(NamedTuple):
         return self.gain < least
 
     @property
-    def leave_noise(self) -> bool:
-        """Whether lines and curves predict so little of the classes that most of them is noise."""
+    def are_noisy(self) -> bool:
+        """Whether y is mostly noise."""
         return self.explained < LEAST_EXPLAINED
 
 
@@ -107,7 +108,7 @@ def curves(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> Cu
     y : ndarray of shape (n_rows,) or (n_rows, n_targets)
     weight : ndarray of shape (n_rows,) or None
     """
-    if not (X.size and np.isfinite(X).all()):
+    if not (X.size and np.isfinite(X).all() and (y != y[0]).any()):
         return Curves(gain=0.0, explained=1.0)
     if weight is not None:
         weight = weight / weight.mean()
@@ -120,10 +121,8 @@ def curves(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> Cu
         -RidgeCV(PENALTIES).fit(inputs, y, weight).best_score_
         for inputs in (X, np.column_stack([X, *squares]), flexible)
     )
-    if of_lines <= 0:
-        return Curves(gain=0.0, explained=1.0)
-    of_mean = np.mean(np.average((y - np.average(y, axis=0, weights=weight)) ** 2, 0, weight))
+    _, std = weighted_mean_and_std(y, weight)
     return Curves(
         gain=float(1 - np.sqrt(min(of_curves) / of_lines)),
-        explained=float(1 - min(of_lines, *of_curves) / of_mean),
+        explained=float(1 - min(of_lines, *of_curves) / np.mean(std**2)),
     )

@@ -125,17 +125,17 @@ class Settings:
     @property
     def adapts_to_lines(self) -> bool:
         """Whether `for_lines` makes a difference."""
-        return self.is_stochastic and self.for_lines(is_noise=False) != self
+        return self.is_stochastic and self.for_lines(are_noisy=False) != self
 
-    def for_lines(self, *, is_noise: bool) -> Settings:
+    def for_lines(self, *, are_noisy: bool) -> Settings:
         """Return the settings for targets that curves do not predict better than straight lines.
 
         Parameters
         ----------
-        is_noise : bool
-            Whether neither predicts much.
+        are_noisy : bool
+            Whether the targets are mostly noise, so that straight lines predict little, too.
         """
-        architecture = self.architecture.dropping_inputs(is_noise=is_noise)
+        architecture = self.architecture.dropping_inputs(are_noisy=are_noisy)
         settings = replace(self, architecture=architecture)
         if self.architecture.is_classifier:
             return settings
